@@ -1,0 +1,45 @@
+# make demo    everything set up, a synthetic study, both levels, what was found
+# make test    lint and tests; needs nothing but the package index
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+DEMO   := demo
+JOBS   ?= $(shell nproc)
+
+.PHONY: demo test lint venv bench clean ci-tools
+
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,lint]'
+	@touch $@
+
+venv: $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/ketbids-demo $(DEMO) --nprocs $(JOBS)
+	$(BIN)/ketbids $(DEMO)/bids $(DEMO)/out participant --derivatives $(DEMO)/derivatives/hcp \
+	    --exclusions $(DEMO)/exclusions.tsv --nprocs $(JOBS)
+	$(BIN)/ketbids $(DEMO)/bids $(DEMO)/out group --exclusions $(DEMO)/exclusions.tsv \
+	    --permutations 1000 --nprocs $(JOBS)
+	$(BIN)/ketbids-demo $(DEMO) --compare $(DEMO)/out
+
+lint: $(STAMP)
+	$(BIN)/ruff check ketbids tests benchmarks
+	$(BIN)/ruff format --check ketbids tests benchmarks
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -n $(JOBS)
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/null_rate.py
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# Tools of the system that tests can use (root; for CI).
+ci-tools:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends connectome-workbench python3-venv

@@ -1,0 +1,7 @@
+"""``python -m ketbids``."""
+
+import sys
+
+from ketbids.cli.main import main
+
+sys.exit(main())

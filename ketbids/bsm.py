@@ -1,0 +1,382 @@
+"""The BIDS Stats Models schema with unknown keys forbidden, and blocks for ketbids.
+
+The released schema accepts misspelt keys, and parts that ketbids would not carry out: both are
+refused here, so that a model file never means something else than what is computed.
+"""
+
+import json
+import math
+from difflib import get_close_matches
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from bsmschema import models as bsm
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+
+from ketbids.errors import ModelError
+
+__all__ = ['BIDSStatsModel', 'DatasetNode', 'RunNode', 'SessionNode', 'read_json', 'validate']
+
+#: Model files are small; anything bigger is another file.
+MAX_BYTES = 1_000_000
+
+
+def _variable(value: Any) -> Any:
+    """Name of a variable; the intercept 1 as '1'."""
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value == 1:
+        return '1'
+    raise ValueError('a name, or 1 for the intercept, is needed')
+
+
+def _number(value: Any) -> float:
+    """Finite number, maybe written as a fraction ("1/3")."""
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError
+        number = float(Fraction(value)) if isinstance(value, str) else float(value)
+        if not math.isfinite(number):
+            raise ValueError
+    except (ValueError, ArithmeticError):
+        raise ValueError(f'{value!r} is not a finite number') from None
+    return number
+
+
+def _refuse(value: Any) -> None:
+    if value is not None:
+        raise ValueError('ketbids does not carry this out here: take it out')
+
+
+Variable = Annotated[str, BeforeValidator(_variable)]
+Number = Annotated[float, BeforeValidator(_number)]
+Refused = Annotated[None, BeforeValidator(_refuse)]
+HrfName = Literal[
+    'spm',
+    'spm + derivative',
+    'spm + derivative + dispersion',
+    'glover',
+    'glover + derivative',
+    'glover + derivative + dispersion',
+]
+
+
+class _Block(BaseModel, extra='forbid'):
+    """Part of a ``Software.ketbids`` block."""
+
+    Description: StrictStr | None = None
+
+
+class ConditionBlock(_Block):
+    """Trials of one condition."""
+
+    Name: StrictStr
+    Where: Annotated[
+        dict[StrictStr, Annotated[list[StrictStr], Field(min_length=1)]], Field(min_length=1)
+    ]
+    Response: StrictBool | None = None
+
+
+class ResponseBlock(_Block):
+    """What a response is: a time in a column of the events, within a window (s)."""
+
+    Column: StrictStr
+    Window: Annotated[list[Number], Field(min_length=2, max_length=2)]
+
+
+class RunBlock(_Block):
+    """How trials become conditions."""
+
+    Conditions: Annotated[list[ConditionBlock], Field(min_length=1)]
+    Response: ResponseBlock | None = None
+
+
+class SessionBlock(_Block):
+    """What is known of participants."""
+
+    Scores: list[StrictStr] = []
+    Derive: dict[StrictStr, StrictStr] = {}
+    Levels: dict[StrictStr, Annotated[list[StrictStr], Field(min_length=1)]] = {}
+
+
+class PermutationBlock(_Block):
+    """How data are shuffled."""
+
+    Scheme: Literal['flips', 'permutations']
+
+
+class RoisBlock(_Block):
+    """Which labels cut significant clusters into regions."""
+
+    Atlas: Literal['DesikanKilliany']
+
+
+class AssociationsBlock(_Block):
+    """Score with which regional values are correlated, and which values."""
+
+    Score: StrictStr
+    Values: Annotated[dict[StrictStr, StrictStr | list[StrictStr]], Field(min_length=1)]
+
+
+class DatasetBlock(_Block):
+    """Who and what is in a group analysis."""
+
+    Subset: StrictStr | None = None
+    Session: StrictStr | None = None
+    Difference: list[StrictStr] | None = None
+    Center: list[StrictStr] | None = None
+    MinimumN: Annotated[StrictInt, Field(ge=1)] | None = None
+    Permutation: PermutationBlock | None = None
+    Rois: RoisBlock | None = None
+    Associations: AssociationsBlock | None = None
+
+
+class RunSoftware(_Block):
+    """Software of the run node."""
+
+    ketbids: RunBlock
+
+
+class SessionSoftware(_Block):
+    """Software of the session node."""
+
+    ketbids: SessionBlock
+
+
+class DatasetSoftware(_Block):
+    """Software of a dataset node."""
+
+    ketbids: DatasetBlock
+
+
+class Hrf(bsm.HRF, extra='forbid'):
+    """Haemodynamic response."""
+
+    Model: HrfName
+    Parameters: Refused = None
+
+
+class EstimationOptions(bsm.Options, extra='forbid'):
+    """Estimation options."""
+
+    HighPassFilterCutoffHz: Number | None = None
+    LowPassFilterCutoffHz: Refused = None
+    ReplaceVariables: Refused = None
+    Mask: Refused = None
+    Aggregate: Refused = None
+
+
+class Contrast(bsm.Contrast, extra='forbid'):
+    """Weighted sum of parameters."""
+
+    ConditionList: Annotated[list[Variable], Field(min_length=1)]  # type: ignore[assignment]
+    Weights: list[Number]  # type: ignore[assignment]
+    Test: Literal['t']
+
+
+class PassedOn(bsm.DummyContrasts, extra='forbid'):
+    """Contrasts that are passed on under their own names."""
+
+    Contrasts: Refused = None
+    Test: Literal['t']
+
+
+class _Model(bsm.Model, extra='forbid'):
+    X: Annotated[list[Variable], Field(min_length=1)]  # type: ignore[assignment]
+    Formula: Any = None
+    HRF: Any = None
+    Options: Any = None
+    Software: Any = None
+
+
+class RunModelBlock(_Model):
+    """Model of a run."""
+
+    Type: Literal['glm']
+    Formula: Refused = None
+    HRF: Hrf
+    Options: EstimationOptions | None = None
+    Software: RunSoftware
+
+
+class SessionModelBlock(_Model):
+    """Fixed effects over the runs of a session."""
+
+    Type: Literal['meta']
+    Formula: Refused = None
+    HRF: Refused = None
+    Options: Refused = None
+    Software: SessionSoftware | None = None
+
+
+class DatasetModelBlock(_Model):
+    """Model of a group analysis."""
+
+    Type: Literal['glm']
+    Formula: StrictStr
+    HRF: Refused = None
+    Options: Refused = None
+    Software: DatasetSoftware
+
+
+class RunNode(bsm.Node, extra='forbid'):
+    """First level."""
+
+    Level: Literal['Run']
+    Model: RunModelBlock
+    Transformations: Refused = None
+    Contrasts: Annotated[list[Contrast], Field(min_length=1)]  # type: ignore[assignment]
+    DummyContrasts: Refused = None
+
+
+class SessionNode(bsm.Node, extra='forbid'):
+    """Runs of a session."""
+
+    Level: Literal['Session']
+    Model: SessionModelBlock
+    Transformations: Refused = None
+    Contrasts: Refused = None
+    DummyContrasts: PassedOn
+
+
+class DatasetNode(bsm.Node, extra='forbid'):
+    """A group analysis."""
+
+    Level: Literal['Dataset']
+    Model: DatasetModelBlock
+    Transformations: Refused = None
+    Contrasts: Annotated[list[Contrast], Field(min_length=1)]  # type: ignore[assignment]
+    DummyContrasts: Refused = None
+
+
+class EdgeFilter(_Block):
+    """First-level contrasts that an edge passes on."""
+
+    contrast: Annotated[list[StrictStr], Field(min_length=1)]
+
+
+class Edge(bsm.Edge, extra='forbid'):
+    """Connection of two nodes."""
+
+    Filter: EdgeFilter | None = None  # type: ignore[assignment]
+
+
+class InputFilter(_Block):
+    """Which images."""
+
+    task: Annotated[list[StrictStr], Field(min_length=1)]
+
+
+Node = Annotated[RunNode | SessionNode | DatasetNode, Field(discriminator='Level')]
+
+
+class BIDSStatsModel(bsm.BIDSStatsModel, extra='forbid'):
+    """A whole model file."""
+
+    BIDSModelVersion: Literal['1.0.0']
+    Input: InputFilter  # type: ignore[assignment]
+    Nodes: list[Node]  # type: ignore[assignment]
+    Edges: list[Edge] | None = None  # type: ignore[assignment]
+
+
+def read_json(path: Path) -> tuple[str, dict[str, Any]]:
+    """Text and content of a JSON file that holds one object.
+
+    Raises
+    ------
+    ModelError
+        Not a readable file, too big, not UTF-8, not JSON (with line and column), a key that
+        stands twice, NaN or Infinity.
+    """
+    if not path.is_file():
+        raise ModelError('there is no such file')
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(f'more than {MAX_BYTES} bytes: not a model file')
+        text = path.read_bytes().decode('utf-8-sig')
+    except OSError as error:
+        raise ModelError(f'cannot be read ({error.strerror})') from error
+    except UnicodeDecodeError as error:
+        raise ModelError(f'not a text in UTF-8 ({error.reason})') from error
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ModelError(f'the key {key} stands twice in the object with {keys}')
+        return dict(pairs)
+
+    def no_number(word: str) -> None:
+        raise ModelError(f'{word} is not a number in JSON')
+
+    try:
+        content = json.loads(text, object_pairs_hook=unique, parse_constant=no_number)
+    except json.JSONDecodeError as error:
+        raise ModelError(
+            f'not JSON: line {error.lineno}, column {error.colno}: {error.msg}'
+        ) from error
+    except (RecursionError, ValueError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f'not readable as JSON ({error})') from error
+    if not isinstance(content, dict):
+        raise ModelError('not a JSON object { ... }')
+    return text, content
+
+
+def validate(content: dict[str, Any]) -> BIDSStatsModel:
+    """Check the shape of a model.
+
+    Raises
+    ------
+    ModelError
+        Names node and key of up to five faults; for an unknown key, the likely one.
+    """
+    try:
+        return BIDSStatsModel.model_validate(content)
+    except ValidationError as error:
+        faults = [_fault(dict(fault), content) for fault in error.errors()]
+        shown = list(dict.fromkeys(faults))
+        more = f' (and {len(shown) - 5} more)' if len(shown) > 5 else ''
+        raise ModelError('; '.join(shown[:5]) + more) from None
+
+
+def _fault(fault: dict[str, Any], content: dict[str, Any]) -> str:
+    """One fault as node, key and problem."""
+    where, kind = list(fault['loc']), fault['type']
+    prefix = ''
+    if where[0] == 'Nodes' and len(where) > 1:
+        node = content['Nodes'][where[1]]
+        name = node.get('Name') if isinstance(node, dict) else None
+        prefix = f'node {name or where[1]}, '
+        where = where[3:]  # the level names the union's member
+        if kind.startswith('union_tag'):
+            where = ['Level']
+    elif where[0] == 'Edges' and len(where) > 1:
+        prefix, where = f'edge {where[1]}, ', where[2:]
+    words = [f'[{part}]' if isinstance(part, int) else f'.{part}' for part in where]
+    key = ''.join(words).removeprefix('.')
+    message = fault['msg'].removeprefix('Value error, ')
+    if kind == 'extra_forbidden':
+        close = get_close_matches(str(where[-1]), _known_keys(), n=1)
+        message = 'unknown key' + (f' (did you mean {close[0]}?)' if close else '')
+    elif kind == 'missing':
+        message = 'missing'
+    elif kind.startswith('union_tag'):
+        message = "the level must be 'Run', 'Session' or 'Dataset'"
+    return f'{prefix}{key}: {message}' if key else f'{prefix.removesuffix(", ")}: {message}'
+
+
+def _known_keys() -> list[str]:
+    classes = [value for value in globals().values() if isinstance(value, type)]
+    fields = [c.model_fields for c in classes if issubclass(c, BaseModel)]
+    return sorted({name for names in fields for name in names})

@@ -1,0 +1,43 @@
+"""What makes the output folder a BIDS derivative dataset."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ketbids.cli.parser import installed_version
+from ketbids.io.files import write_json, write_text
+from ketbids.settings import Settings, as_toml
+
+__all__ = ['describe_dataset', 'record_path']
+
+_BIDS_VERSION = '1.10.0'
+
+#: What the BIDS schema does not (yet) know.
+_IGNORED = ('group/', 'logs/', 'work/', '*.html', 'sub-*/figures/', '*_statmap.*', '*_dseg.*')
+_IGNORED += ('*_midthickness.*', '*_inflated.*', '*_desc-design_timeseries.*')
+_IGNORED += ('*_desc-trials_events.*',)
+
+
+def describe_dataset(settings: Settings, model_text: str) -> None:
+    """Write dataset_description.json, .bidsignore, and how this run was set up."""
+    output_dir = settings.paths.output_dir
+    links: dict[str, str] = {'raw': settings.paths.bids_dir.as_uri()}
+    links |= {f'deriv{n}': p.as_uri() for n, p in enumerate(settings.paths.derivatives)}
+    description = {
+        'Name': 'ketbids: task fMRI on grayordinates',
+        'BIDSVersion': _BIDS_VERSION,
+        'DatasetType': 'derivative',
+        'GeneratedBy': [{'Name': 'ketbids', 'Version': installed_version()}],
+        'SourceDatasets': [{'URL': uri} for uri in links.values()],
+        'DatasetLinks': links,
+    }
+    write_json(output_dir / 'dataset_description.json', description)
+    write_text(output_dir / '.bidsignore', '\n'.join(_IGNORED) + '\n')
+    logs = output_dir / 'logs'
+    extra: Mapping[str, str] = {'version': installed_version()}
+    write_text(logs / f'settings_{settings.level}.toml', as_toml(settings, extra))
+    write_text(logs / 'model.json', model_text)
+
+
+def record_path(output_dir: Path, name: str) -> Path:
+    """Where the record of a finished visit or analysis stands."""
+    return output_dir / 'logs' / 'records' / f'{name}.json'

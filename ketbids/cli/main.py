@@ -1,0 +1,113 @@
+"""``ketbids``: the command."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from ketbids.cli.parser import installed_version, make_settings, parse_arguments
+from ketbids.errors import InputError, KetbidsError, UsageError
+
+__all__ = ['main']
+
+logger = logging.getLogger('ketbids')
+
+
+class _Terminated(BaseException):
+    """The process was asked to end."""
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``ketbids``.
+
+    Returns
+    -------
+    int
+        Exit code: 0 all done; 1 a participant or analysis failed; 2 wrong usage; 3 invalid or
+        insufficient input; 4 a needed tool is missing; 130 or 143 interrupted.
+    """
+    try:
+        options = parse_arguments(argv)
+        _prepare_logging(options.verbose or 0)
+        signal.signal(signal.SIGTERM, _on_sigterm)
+        return _run(options)
+    except KetbidsError as error:
+        print(f'ketbids: {error}', file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return _end_workers(130)
+    except _Terminated:
+        return _end_workers(143)
+
+
+def _run(options: Any) -> int:
+    _limit_threads(options)
+    from ketbids.model import default_model_path, load_model
+
+    model = load_model(options.model)
+    settings = make_settings(
+        options,
+        model=(options.model or default_model_path()).absolute(),
+        hrf_model=model.run.hrf_model,
+        high_pass=model.run.high_pass,
+    )
+    _check_folders(settings.paths.bids_dir, settings.paths.output_dir)
+    level = __import__(f'ketbids.cli.{settings.level}', fromlist=['run'])
+    return level.run(settings, model, verbosity=options.verbose or 0)
+
+
+def _limit_threads(options: Any) -> None:
+    """Keep libraries from taking all cores in every process; before NumPy is imported."""
+    threads = str(options.omp_nthreads or 1)
+    for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
+        os.environ[name] = threads
+    if not os.access(Path(__file__).parents[1] / 'stats', os.W_OK):
+        # An installation that cannot be written to, as in a container, has no place for the
+        # machine code that numba makes.
+        cache = (options.work_dir or options.output_dir / 'work').absolute() / 'numba'
+        os.environ.setdefault('NUMBA_CACHE_DIR', str(cache))
+
+
+def _prepare_logging(verbosity: int) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.DEBUG if verbosity else logging.INFO)
+    logger.propagate = False
+    logger.debug('ketbids %s', installed_version())
+
+
+def _check_folders(bids_dir: Path, output_dir: Path) -> None:
+    if not bids_dir.is_dir():
+        raise InputError(f'{bids_dir} is not a folder.')
+    if output_dir.resolve() == bids_dir.resolve():
+        raise UsageError('OUTPUT_DIR must not be BIDS_DIR: results would mix with the raw data.')
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f'{output_dir} cannot be made: {error.strerror}.') from error
+    if not os.access(output_dir, os.W_OK):
+        raise InputError(f'{output_dir} is not writable.')
+
+
+def _end_workers(code: int) -> int:
+    """End the worker processes; files are written aside, so nothing half-written stays."""
+    import multiprocessing
+
+    print('ketbids: interrupted; what is finished stays.', file=sys.stderr)
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    sys.stdout.flush()
+    os._exit(code)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""The pages, assembled from what stands in the output folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from ketbids.cli.parser import installed_version
+from ketbids.io.files import read_json, write_text
+from ketbids.io.tables import read_table
+from ketbids.model import StudyModel
+from ketbids.reports.page import (
+    AnalysisSection,
+    Direction,
+    GroupPage,
+    Link,
+    ParticipantPage,
+    Picture,
+    SessionSection,
+    group_page,
+    participant_page,
+)
+from ketbids.reports.sentences import format_p, survival_sentence
+from ketbids.reports.tables import Table
+from ketbids.settings import Settings
+from ketbids.stats.groupdesign import describe, directions
+
+if TYPE_CHECKING:
+    from ketbids.cli.group import PlannedAnalysis
+
+__all__ = ['write_group_page', 'write_participant_page']
+
+_CIRCULARITY = (
+    'Regions marked shared-data were chosen with the same data that are correlated here: their r '
+    'is inflated and has no p. Regions marked independent are whole anatomical parcels, chosen '
+    'without the data. The p of many regions are not corrected for their number.'
+)
+_TAILS = {
+    'two': 'both directions together at FWE p < {alpha:g}',
+    'each': 'each direction at FWE p < {alpha:g} (together {total:g})',
+    'positive': 'the positive direction only, at FWE p < {alpha:g}',
+}
+
+
+def write_participant_page(
+    output_dir: Path,
+    participant: str,
+    about: tuple[tuple[str, str], ...],
+    messages: tuple[str, ...] = (),
+) -> Path:
+    """Assemble a participant's page from the sections of the visits that are there."""
+    figures = output_dir / f'sub-{participant}' / 'figures'
+    sections = tuple(
+        SessionSection.from_dict(read_json(path))
+        for path in sorted(figures.glob('*_section.json'))
+    )
+    page = ParticipantPage(participant, installed_version(), sections, messages, about)
+    html = participant_page(page, lambda path: (output_dir / path).read_bytes())
+    return write_text(output_dir / f'sub-{participant}.html', html)
+
+
+def write_group_page(
+    settings: Settings,
+    model: StudyModel,
+    analyses: 'list[PlannedAnalysis]',
+    people: pd.DataFrame,
+    maps: pd.DataFrame,
+    failures: dict[str, str],
+) -> Path:
+    """Assemble the group page from the files of the analyses."""
+    output_dir = settings.paths.output_dir
+    tables = [
+        table
+        for item in analyses
+        if (table := _associations(output_dir, item)) is not None and len(table)
+    ]
+    page = GroupPage(
+        title=f'{model.name}: group analyses',
+        version=installed_version(),
+        methods=_methods(settings, model),
+        participants=_participants(people, maps),
+        analyses=tuple(_analysis(output_dir, item) for item in analyses),
+        associations=_association_table(pd.concat(tables)) if tables else None,
+        footnotes=(_CIRCULARITY,) if tables else (),
+        messages=tuple(f'{name} failed: {message}' for name, message in failures.items()),
+    )
+    html = group_page(page, lambda path: (output_dir / path).read_bytes())
+    return write_text(output_dir / 'group.html', html)
+
+
+def _analysis(output_dir: Path, item: 'PlannedAnalysis') -> AnalysisSection:
+    design, folder = item.design, item.folder(output_dir)
+    summary = read_json(folder / f'{item.stem}_summary.json')
+    clusters = read_table(folder / f'{item.stem}_clusters.tsv')
+    regions = read_table(folder / f'{item.stem}_roi.tsv')
+    figure = (folder / f'{item.stem}_figure.png').relative_to(output_dir).as_posix()
+    files = sorted(folder.glob(f'{item.stem}_*'))
+    return AnalysisSection(
+        name=item.analysis.name,
+        title=item.analysis.description or item.analysis.name,
+        design=describe(design, item.contrast),
+        n=len(design.rows),
+        participants=tuple(design.rows['participant_id']),
+        excluded=Table.from_frame(design.exclusions) if len(design.exclusions) else None,
+        settings=_settings_line(summary),
+        warnings=(*design.notes, *summary['Warnings']),
+        figure=Picture(figure, f'z map of {item.analysis.name}'),
+        directions=tuple(_directions(item, summary, clusters)),
+        regions=_region_table(regions) if len(regions) else None,
+        links=tuple(
+            Link(path.name, path.relative_to(output_dir).as_posix())
+            for path in files
+            if path.suffix != '.json'
+        ),
+    )
+
+
+def _directions(
+    item: 'PlannedAnalysis', summary: dict[str, Any], clusters: pd.DataFrame
+) -> list[Direction]:
+    headings = dict(zip(('pos', 'neg'), directions(item.design, item.contrast), strict=True))
+    found = []
+    for direction, smallest in summary['SmallestP'].items():
+        table = clusters[clusters['direction'] == direction].drop(columns='direction')
+        sentence = survival_sentence(
+            smallest,
+            summary['Alpha'],
+            n_surviving=summary['SignificantGrayordinates'][direction],
+            n_clusters=len(table),
+            lowest_p=summary['LowestP'],
+        )
+        shown = Table.from_frame(table, p_values=('peak_p',)) if len(table) else None
+        found.append(Direction(headings[direction], sentence, shown))
+    return found
+
+
+def _settings_line(summary: dict[str, Any]) -> str:
+    tails = _TAILS[summary['Tails']].format(alpha=summary['Alpha'], total=summary['TotalAlpha'])
+    kind = 'sign flips' if summary['Scheme'] == 'flips' else 'permutations'
+    number = f'all {summary["Shuffles"]}' if summary['Exhaustive'] else str(summary['Shuffles'])
+    return (
+        f'{number} {kind}, seed {summary["Seed"]}; TFCE, corrected over cortex and subcortical '
+        f'structures by the smallest p; {tails}; lowest p that can be reached '
+        f'{format_p(summary["LowestP"])}; {summary["GrayordinatesInMask"]} of '
+        f'{summary["Grayordinates"]} grayordinates.'
+    )
+
+
+def _region_table(regions: pd.DataFrame) -> Table:
+    """Mean and spread of each region per session."""
+    grouped = regions.groupby(['roi', 'selection', 'session_id'], sort=False, dropna=False)
+    table = grouped.agg(
+        n=('value', 'count'), mean=('value', 'mean'), sd=('value', 'std')
+    ).reset_index()
+    return Table.from_frame(table, caption='Mean contrast value of the significant regions')
+
+
+def _associations(output_dir: Path, item: 'PlannedAnalysis') -> pd.DataFrame | None:
+    """Read an analysis' correlations: its own regions, and the parcels they lie in."""
+    path = item.folder(output_dir) / f'{item.stem}_associations.tsv'
+    if item.analysis.associations is None or not path.is_file():
+        return None
+    table = read_table(path)
+    own = set(table.loc[table['selection'] == 'shared-data', 'roi'])
+    table = table[table['roi'].isin(own)].sort_values(['roi', 'selection', 'values'])
+    table.insert(0, 'score', item.analysis.associations.score)
+    table.insert(0, 'analysis', item.analysis.name)
+    return table
+
+
+def _association_table(table: pd.DataFrame) -> Table:
+    return Table.from_frame(
+        table, caption='Correlations of regional values with scores', p_values=('p',)
+    )
+
+
+def _participants(people: pd.DataFrame, maps: pd.DataFrame) -> Table:
+    """Count the visits with maps, per session and (where there are groups) group."""
+    visits = maps[['participant_id', 'session_id']].drop_duplicates()
+    columns = ['session_id']
+    if 'group' in people.columns:
+        visits = visits.assign(group=visits['participant_id'].map(people['group']))
+        columns = ['group', 'session_id']
+    counts = visits.groupby(columns, dropna=False).size().reset_index(name='participants')
+    return Table.from_frame(counts, caption='Visits with contrast maps')
+
+
+def _methods(settings: Settings, model: StudyModel) -> tuple[str, ...]:
+    contrasts = ', '.join(
+        f'{c.name} ({" ".join(f"{w:+g} {n}" for n, w in c.weights.items())})'
+        for c in model.run.contrasts
+    )
+    return (
+        model.description,
+        f'First level: conditions {", ".join(c.name for c in model.run.conditions)}, convolved '
+        f'with the {model.run.hrf_model} haemodynamic response; contrasts {contrasts}; noise '
+        'autoregressive at every grayordinate. Each map has a sidecar that says how it was made.',
+        f'Group level: every analysis is a linear model tested by {settings.group.permutations} '
+        'shuffles at most (sign flips or permutations, Freedman and Lane), threshold-free cluster '
+        "enhancement (exact integral; cortex H 2, E 1, extent in mm2 on the participants' own "
+        'surfaces; subcortical structures H 2, E 0.5, extent in voxels), family-wise error '
+        'corrected over all grayordinates by the smallest p over cortex and subcortical '
+        'structures. Nuisance variables are demeaned over the rows of each analysis.',
+    )

@@ -1,0 +1,231 @@
+"""The participant level: find runs, fit what is not yet fitted, write the pages."""
+
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ketbids.cli.dataset import describe_dataset, record_path
+from ketbids.cli.pages import write_participant_page
+from ketbids.cli.parser import installed_version
+from ketbids.errors import InputError
+from ketbids.io.bids import (
+    Exclusion,
+    RunKey,
+    find_events,
+    participant_labels,
+    read_exclusions,
+)
+from ketbids.io.inventory import Visit, find_visits
+from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
+from ketbids.io.tables import read_participants
+from ketbids.model import StudyModel
+from ketbids.settings import Settings
+
+__all__ = ['chosen_participants', 'read_exclusion_list', 'run']
+
+logger = logging.getLogger('ketbids')
+
+
+def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
+    """Run the participant level; see `ketbids.cli.main.main` for the exit code."""
+    started = time.time()
+    output_dir = settings.paths.output_dir
+    visits, errors = _find_work(settings, model)
+    workbench = shutil.which('wb_command') is not None
+    marks = {
+        visit.name: _fingerprint(settings, model, visit, workbench=workbench) for visit in visits
+    }
+    todo = []
+    for visit in visits:
+        record = record_path(output_dir, visit.name)
+        if is_whole(record, marks[visit.name], output_dir):
+            continue
+        if record.is_file():
+            logger.info('%s: input or settings have changed; it is done again.', visit.name)
+        todo.append(visit)
+        record.unlink(missing_ok=True)
+        for path in _outputs(output_dir, visit):
+            path.unlink()
+    logger.info('%d visits, %d of them to do.', len(visits), len(todo))
+    failures: dict[str, str] = {}
+    if todo:
+        describe_dataset(settings, model.source)
+        failures = _fit(settings, model, todo, workbench=workbench, verbosity=verbosity)
+        for visit in todo:
+            if visit.name not in failures:
+                record = record_path(output_dir, visit.name)
+                write_record(record, marks[visit.name], _outputs(output_dir, visit), output_dir)
+        if not failures:
+            shutil.rmtree(settings.paths.work_dir / 'participant_wf', ignore_errors=True)
+            _remove_if_empty(settings.paths.work_dir)
+    _write_pages(settings, visits, {visit.participant for visit in todo}, failures)
+    for name, message in failures.items():
+        logger.error('%s failed: %s', name, message)
+    for error in errors:
+        logger.error('%s', error)
+    failed = len(failures) + len(errors)
+    logger.info(
+        'Participant level: %d visits done, %d failed, in %.0f s.',
+        len(visits) - len(failures),
+        failed,
+        time.time() - started,
+    )
+    return 1 if failed else 0
+
+
+def chosen_participants(settings: Settings) -> list[str]:
+    """Give the chosen participants.
+
+    Raises
+    ------
+    InputError
+        If a participant that was asked for does not exist.
+    """
+    labels = participant_labels(settings.paths.bids_dir)
+    wanted = settings.selection.participants
+    unknown = sorted(set(wanted) - set(labels))
+    if unknown:
+        raise InputError(
+            f'{settings.paths.bids_dir} has no participant {", ".join(unknown)}; it has '
+            f'{", ".join(labels[:10])}{" ..." if len(labels) > 10 else ""}.'
+        )
+    return list(wanted) or labels
+
+
+def read_exclusion_list(settings: Settings, known: list[str]) -> list[Exclusion]:
+    """Read the exclusion list; a line that names nobody of the dataset is an error."""
+    path = settings.paths.exclusions
+    if path is None:
+        return []
+    lines = read_exclusions(path)
+    for line in lines:
+        if line.participant not in known:
+            raise InputError(
+                f'{path}: there is no participant sub-{line.participant}. Correct or remove the '
+                'line.'
+            )
+    return lines
+
+
+def _find_work(settings: Settings, model: StudyModel) -> tuple[list[Visit], list[InputError]]:
+    bids_dir, selection = settings.paths.bids_dir, settings.selection
+    participants = chosen_participants(settings)
+    exclusions = read_exclusion_list(settings, participant_labels(bids_dir))
+    tasks = selection.tasks or model.tasks
+    events = find_events(
+        bids_dir, participants, sessions=selection.sessions, tasks=tasks, runs=selection.runs
+    )
+    if not events:
+        raise InputError(
+            f'{bids_dir}: no events file (*_events.tsv) of the task {", ".join(tasks)} for what '
+            'was chosen.'
+        )
+    derivatives = settings.paths.derivatives or tuple(
+        sorted(path for path in (bids_dir / 'derivatives').glob('*') if path.is_dir())
+    )
+    if not derivatives:
+        raise InputError(
+            'No preprocessed data: say where they are with --derivatives DIR (a study folder of '
+            f'the HCP pipelines), or put them below {bids_dir / "derivatives"}.'
+        )
+    visits, left_out, errors = find_visits(events, derivatives, exclusions)
+    for sentence in left_out:
+        logger.info('%s', sentence)
+    logger.info(
+        '%d participants, %d runs with events, %d left out, %d without usable data.',
+        len(participants),
+        len(events),
+        len(left_out),
+        len(errors),
+    )
+    if not visits:
+        raise InputError(
+            str(errors[0]) if errors else 'Every run that was chosen is on the exclusion list.'
+        )
+    return visits, errors
+
+
+def _fingerprint(settings: Settings, model: StudyModel, visit: Visit, *, workbench: bool) -> str:
+    """Hash all that a visit's outputs depend on."""
+    return fingerprint(
+        {
+            'version': installed_version(),
+            'settings': repr(settings.first_level),
+            'model': repr(model.run),
+            'smoother': 'wb_command' if workbench else 'native',
+            'files': [file_stamp(path) for run in visit.runs for path in run.files],
+        }
+    )
+
+
+def _fit(
+    settings: Settings, model: StudyModel, todo: list[Visit], *, workbench: bool, verbosity: int
+) -> dict[str, str]:
+    """Run the workflow; give the reason for each visit that failed."""
+    from ketbids.workflows.base import execute, init_participant_wf
+    from ketbids.workflows.visit import visit_wf_name
+
+    logger.info('Smoothing by %s.', 'wb_command' if workbench else 'the native smoother')
+    workflow = init_participant_wf(settings, model.run, todo, workbench=workbench)
+    names = {visit_wf_name(visit): visit.name for visit in todo}
+    failures: dict[str, str] = {}
+    for node, message in execute(workflow, settings, verbosity=verbosity).items():
+        failures.setdefault(names[node.split('.')[1]], message)
+    return failures
+
+
+def _outputs(output_dir: Path, visit: Visit) -> list[Path]:
+    """List the files that a visit has in the output folder."""
+    folder = output_dir / f'sub-{visit.participant}'
+    session = folder / f'ses-{visit.session}' if visit.session else folder
+    whole = str(RunKey(visit.participant, visit.session, ''))
+    return [
+        *session.glob(f'func/{visit.name}_*'),
+        *session.glob(f'anat/{whole}_*'),
+        *folder.glob(f'figures/{visit.name}_*'),
+    ]
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _write_pages(
+    settings: Settings, visits: list[Visit], changed: set[str], failures: Mapping[str, str]
+) -> None:
+    output_dir = settings.paths.output_dir
+    about = _about(settings.paths.bids_dir)
+    for participant in sorted({visit.participant for visit in visits}):
+        page = output_dir / f'sub-{participant}.html'
+        if participant in changed or not page.is_file():
+            messages = tuple(
+                f'{visit.name} failed: {failures[visit.name]}'
+                for visit in visits
+                if visit.participant == participant and visit.name in failures
+            )
+            write_participant_page(output_dir, participant, about.get(participant, ()), messages)
+
+
+def _about(bids_dir: Path) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Give what participants.tsv says of each participant; nothing without that file."""
+    if not (bids_dir / 'participants.tsv').is_file():
+        return {}
+    table = read_participants(bids_dir)
+    return {
+        str(row['participant_id']).removeprefix('sub-'): tuple(
+            (str(key), _text(value)) for key, value in row.items() if key != 'participant_id'
+        )
+        for row in table.to_dict('records')
+    }
+
+
+def _text(value: Any) -> str:
+    if pd.isna(value):
+        return 'n/a'
+    return f'{value:g}' if isinstance(value, float) else str(value)

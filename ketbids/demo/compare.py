@@ -1,0 +1,244 @@
+"""Hold what the group level found against what is planted."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ketbids.demo.document import decode
+from ketbids.errors import InputError
+
+__all__ = ['ALPHA', 'LOWEST_DICE', 'Comparison', 'compare', 'dice', 'peak', 'render']
+
+#: Corrected p below which something is found.
+ALPHA = 0.05
+
+#: Overlap of what is found with what is planted that counts as finding it.
+LOWEST_DICE = 0.3
+
+_CONTRAST = 'nogoVsGo'
+_VALUES = ('baseline', 'acute', 'serial')
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The outcome.
+
+    Attributes
+    ----------
+    maps : DataFrame
+        One row per analysis and direction: ``analysis``, ``direction``, ``planted`` and ``found``
+        (numbers of grayordinates), ``lowest_p``, ``peak_inside``, ``dice``, ``required``,
+        ``as_planted``.
+    associations : DataFrame
+        One row per ROI and kind of value: ``roi``, ``values``, ``n``, ``r``, ``p``,
+        ``as_planted``.
+    failures : tuple of str
+        What is required and does not hold.
+    """
+
+    maps: pd.DataFrame
+    associations: pd.DataFrame
+    failures: tuple[str, ...]
+
+    @property
+    def as_planted(self) -> bool:
+        """True if all that is required holds."""
+        return not self.failures
+
+
+def dice(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> float:
+    """Overlap of two sets of grayordinates, 2 |A and B| / (|A| + |B|); nan if both are empty."""
+    total = int(first.sum()) + int(second.sum())
+    return 2 * int((first & second).sum()) / total if total else float('nan')
+
+
+def peak(p: npt.NDArray[np.floating], z: npt.NDArray[np.floating]) -> int:
+    """Find the highest `z` among the grayordinates with the lowest `p`."""
+    return int(np.argmax(np.where(p == np.nanmin(p), np.nan_to_num(z), -np.inf)))
+
+
+def compare(truth: Mapping[str, Any], output: Path) -> Comparison:
+    """Read the results of the group level and compare them with the truth.
+
+    Parameters
+    ----------
+    truth : mapping
+        Content of ``truth.json``.
+    output : Path
+        The output folder of the analysis.
+
+    Returns
+    -------
+    Comparison
+        A required analysis or association that is absent is a failure.
+
+    Raises
+    ------
+    InputError
+        If `truth` is none, there is no group level in `output`, or its files do not fit.
+    """
+    for key in ('geometry', 'regions', 'analyses', 'associations'):
+        if key not in truth:
+            raise InputError(f'truth.json lacks {key!r}: it was not written by ketbids-demo.')
+    group = Path(output) / 'group'
+    if not group.is_dir():
+        raise InputError(f'{group} does not exist: run the group level first.')
+    rows, failures = [], []
+    for name, planted in truth['analyses'].items():
+        found = list(_directions(truth, group, name, planted))
+        rows += found
+        if not found and planted['required']:
+            failures.append(f'{name} has no results in {group}.')
+    failures += [
+        f'{row["analysis"]}, {row["direction"]}: {_complaint(row)}'
+        for row in rows
+        if row['required'] and not row['as_planted']
+    ]
+    associations = _associations(truth, group)
+    absent = associations['r'].isna()
+    failures += [
+        f'{row.roi}, {row.values_}: no correlation in the results.'
+        if none
+        else f'{row.roi}, {row.values_}: r = {row.r:.2f} does not have the planted sign.'
+        for row, none in zip(
+            associations.rename(columns={'values': 'values_'}).itertuples(), absent, strict=True
+        )
+        if not row.as_planted
+    ]
+    columns = list(rows[0]) if rows else ['analysis', 'as_planted']
+    return Comparison(pd.DataFrame(rows, columns=columns), associations, tuple(failures))
+
+
+def _map(group: Path, name: str, density: str, stat: str, direction: str = '') -> Path:
+    middle = f'_desc-{direction}' if direction else ''
+    return (
+        group
+        / f'node-{name}'
+        / (
+            f'node-{name}_contrast-{_CONTRAST}{middle}_space-fsLR_den-{density}'
+            f'_stat-{stat}_statmap.dscalar.nii'
+        )
+    )
+
+
+def _directions(
+    truth: Mapping[str, Any], group: Path, name: str, planted: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Give one row per direction of an analysis; nothing if it was not run."""
+    n, density = truth['geometry']['n_grayordinates'], truth['geometry']['density']
+    paths = {sign: _map(group, name, density, 'pfwe', sign) for sign in ('pos', 'neg')}
+    if not any(path.exists() for path in paths.values()):
+        return
+    z = _read(_map(group, name, density, 'z'), n)
+    for sign, path in paths.items():
+        if not path.exists():
+            continue
+        p = np.nan_to_num(_read(path, n), nan=1.0)
+        mask = np.zeros(n, bool)
+        for region in planted[sign]:
+            mask |= decode(truth['regions'][region]['grayordinates'], n)
+        found = p < ALPHA
+        row = {
+            'analysis': name,
+            'direction': sign,
+            'planted': int(mask.sum()),
+            'found': int(found.sum()),
+            'lowest_p': float(p.min()),
+            'peak_inside': bool(found.any() and mask[peak(p, z if sign == 'pos' else -z)]),
+            'dice': dice(found, mask),
+            'required': _is_required(planted, sign),
+        }
+        yield row | {'as_planted': _complaint(row) == ''}
+
+
+def _is_required(planted: Mapping[str, Any], sign: str) -> bool:
+    """An effect must be found; where none is planted in either direction, none may be found."""
+    nothing = not planted['pos'] and not planted['neg']
+    return bool(planted['required'] and (planted[sign] or nothing))
+
+
+def _complaint(row: Mapping[str, Any]) -> str:
+    """Say in what a row differs from what is planted; empty if it does not."""
+    if not row['planted']:
+        return f'{row["found"]} grayordinates found, none planted.' if row['found'] else ''
+    if not row['found']:
+        return f'nothing found (lowest p {row["lowest_p"]:.3g}).'
+    if not row['peak_inside']:
+        return 'the peak lies outside of the planted region.'
+    if row['dice'] < LOWEST_DICE:
+        return f'Dice {row["dice"]:.2f} is below {LOWEST_DICE}.'
+    return ''
+
+
+def _read(path: Path, n_grayordinates: int) -> npt.NDArray[np.float32]:
+    from ketbids.io.cifti import read_maps
+
+    data, models = read_maps(path)
+    if len(models) != n_grayordinates:
+        raise InputError(
+            f'{path} has {len(models)} grayordinates, the truth {n_grayordinates}: it is not the '
+            'result of this study.'
+        )
+    return data[0]
+
+
+def _associations(truth: Mapping[str, Any], group: Path) -> pd.DataFrame:
+    from ketbids.io.tables import read_table
+
+    node = 'node-remitterChange'
+    path = group / node / f'{node}_contrast-{_CONTRAST}_associations.tsv'
+    planted = truth['associations']
+    columns = ('roi', 'selection', 'values', 'n', 'r', 'p')
+    table = read_table(path, columns) if path.exists() else pd.DataFrame(columns=list(columns))
+    rows = []
+    for roi in planted['rois']:
+        for values in _VALUES:
+            found = table[
+                (table['roi'] == roi)
+                & (table['values'] == values)
+                & (table['selection'] == 'independent')
+            ]
+            n, r, p = found.iloc[0][['n', 'r', 'p']] if len(found) else (0, np.nan, np.nan)
+            right = bool(np.sign(r) == planted['signs'][values])
+            rows.append((roi, values, int(n), float(r), float(p), right))
+    return pd.DataFrame(rows, columns=['roi', 'values', 'n', 'r', 'p', 'as_planted'])
+
+
+def render(comparison: Comparison) -> str:
+    """Write the tables and the verdict as text."""
+    lines = [
+        'Found against planted (grayordinates; found: corrected p < 0.05)',
+        f'{"analysis":<16}{"direction":<11}{"planted":>8}{"found":>8}{"lowest p":>10}'
+        f'{"peak inside":>13}{"Dice":>7}  as planted',
+    ]
+    for row in comparison.maps.to_dict('records'):
+        inside = '-' if not row['found'] else ('yes' if row['peak_inside'] else 'no')
+        overlap = f'{row["dice"]:.2f}' if row['planted'] else '-'
+        verdict = ('yes' if row['as_planted'] else 'no') + (' *' if row['required'] else '')
+        lines.append(
+            f'{row["analysis"]:<16}{row["direction"]:<11}{row["planted"]:>8}{row["found"]:>8}'
+            f'{row["lowest_p"]:>10.4f}{inside:>13}{overlap:>7}  {verdict}'
+        )
+    lines += [
+        '',
+        'Precentral values (whole parcels) against the improvement of the HDRS (planted: r < 0)',
+        f'{"roi":<16}{"values":<11}{"n":>8}{"r":>8}{"p":>10}{"":>20}  as planted',
+    ]
+    for row in comparison.associations.to_dict('records'):
+        verdict = 'yes *' if row['as_planted'] else 'no *'
+        lines.append(
+            f'{row["roi"]:<16}{row["values"]:<11}{row["n"]:>8}{row["r"]:>8.2f}{row["p"]:>10.4f}'
+            f'{"":>20}  {verdict}'
+        )
+    lines.append('* required')
+    if comparison.as_planted:
+        lines.append('All that is required was found as planted.')
+    else:
+        lines += [f'Not as planted: {failure}' for failure in comparison.failures]
+        lines.append(f'{len(comparison.failures)} of the requirements do not hold.')
+    return '\n'.join(lines)

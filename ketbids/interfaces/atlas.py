@@ -1,0 +1,178 @@
+"""What the group's maps are described with: average surfaces and anatomical labels."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
+
+from ketbids.errors import InputError
+from ketbids.io.cifti import (
+    Labels,
+    read_labels,
+    read_maps,
+    read_surface,
+    write_labels,
+    write_maps,
+    write_surface,
+)
+from ketbids.io.templates import MESH_SIZE, parcellation, template_surface
+from ketbids.stats.atlas import nearest_labels, vote
+from ketbids.stats.brainmodels import BrainModels, Surface
+
+__all__ = ['GroupAtlas']
+
+SIDES = (('L', 'LEFT'), ('R', 'RIGHT'))
+KINDS = ('midthickness', 'inflated')
+
+
+class _GroupAtlasInputSpec(BaseInterfaceInputSpec):
+    map_file = File(exists=True, mandatory=True, desc='any map of the group, for its geometry')
+    label_files = traits.List(
+        File(exists=True), desc='Desikan-Killiany labels, one per participant'
+    )
+    left_midthickness = traits.List(File(exists=True), mandatory=True)
+    right_midthickness = traits.List(File(exists=True), mandatory=True)
+    left_inflated = traits.List(File(exists=True), mandatory=True)
+    right_inflated = traits.List(File(exists=True), mandatory=True)
+
+
+class _GroupAtlasOutputSpec(TraitedSpec):
+    midthickness = traits.List(File(exists=True), desc='average surfaces: left, right')
+    inflated = traits.List(File(exists=True), desc='average surfaces: left, right')
+    desikan_killiany = File(exists=True, desc='label that most participants have')
+    agreement = File(exists=True, desc='share of the participants that have it')
+    yeo7 = File(exists=True, desc='Yeo-7 network')
+    density = traits.Str(desc='BIDS den label')
+
+
+class GroupAtlas(SimpleInterface):
+    """Average the surfaces, let participants vote on labels, and carry over the networks."""
+
+    input_spec = _GroupAtlasInputSpec
+    output_spec = _GroupAtlasOutputSpec
+
+    def _run_interface(self, runtime: Any) -> Any:
+        cwd = Path(runtime.cwd)
+        _, models = read_maps(Path(self.inputs.map_file))
+        means: dict[str, dict[str, Surface]] = {}
+        for kind in KINDS:
+            means[kind] = {
+                f'CIFTI_STRUCTURE_CORTEX_{side}': mean_surface(
+                    getattr(self.inputs, f'{side.lower()}_{kind}')
+                )
+                for _, side in SIDES
+            }
+            self._results[kind] = [
+                str(write_surface(cwd / f'{hemi}_{kind}.surf.gii', surface, name))
+                for (hemi, _), (name, surface) in zip(SIDES, means[kind].items(), strict=True)
+            ]
+        if isdefined(self.inputs.label_files) and self.inputs.label_files:
+            winner, agreement = vote_labels(self.inputs.label_files, models)
+            labels = cwd / 'desikan.dlabel.nii'
+            self._results['desikan_killiany'] = str(
+                write_labels(labels, winner, 'Desikan-Killiany')
+            )
+            shares = write_maps(cwd / 'agreement.dscalar.nii', {'agreement': agreement}, models)
+            self._results['agreement'] = str(shares)
+        networks = yeo_networks(models, means['midthickness'])
+        self._results['yeo7'] = str(write_labels(cwd / 'yeo7.dlabel.nii', networks, 'Yeo-7'))
+        self._results['density'] = models.density
+        return runtime
+
+
+def mean_surface(paths: list[str]) -> Surface:
+    """Average vertex positions; all surfaces must be on one mesh."""
+    first, _ = read_surface(Path(paths[0]))
+    total = np.zeros_like(first.coordinates)
+    for path in paths:
+        surface, _ = read_surface(Path(path))
+        if surface.coordinates.shape != total.shape:
+            raise InputError(
+                f'{path} has {len(surface.coordinates)} vertices, {paths[0]} {len(total)}: '
+                'all participants must be on the same mesh.'
+            )
+        total += surface.coordinates
+    return Surface(total / len(paths), first.triangles)
+
+
+def vote_labels(paths: list[str], models: BrainModels) -> tuple[Labels, np.ndarray]:
+    """Vote over label files and spread the result over all grayordinates of `models`."""
+    files = [read_labels(Path(path)) for path in paths]
+    first = files[0]
+    for path, labels in zip(paths, files, strict=True):
+        if labels.names != first.names:
+            raise InputError(f'{path} and {paths[0]} have different label tables.')
+    keys = np.stack(
+        [spread(labels, models, path) for labels, path in zip(files, paths, strict=True)]
+    )
+    winner, agreement = vote(keys)
+    names = {0: '???', **first.names}
+    colours = {0: (1.0, 1.0, 1.0, 0.0), **first.colours}
+    agreement = np.where(winner == 0, np.nan, agreement)
+    return Labels(winner, names, colours, models), agreement
+
+
+def spread(labels: Labels, models: BrainModels, path: str) -> np.ndarray:
+    """Place the labels of surface vertices into the grayordinates of `models`; 0 elsewhere."""
+    keys = np.zeros(len(models), np.int32)
+    for name in labels.models.surface_names:
+        if labels.models.n_vertices[name] != models.n_vertices.get(name):
+            raise InputError(f'{path} is on another mesh than the maps.')
+        whole = np.zeros(models.n_vertices[name], np.int32)
+        source = labels.models.where(name)
+        whole[labels.models.vertex[source]] = labels.keys[source]
+        keys[models.where(name)] = whole[models.vertex[models.where(name)]]
+    return keys
+
+
+def yeo_networks(models: BrainModels, midthickness: dict[str, Surface]) -> Labels:
+    """Label cortical grayordinates by Yeo-7 network.
+
+    On the fs_LR 32k mesh vertex by vertex; on another mesh by the nearest vertex of the S1200
+    average surface, which is close enough for a name in a table.
+    """
+    text = np.full(len(models), '', dtype='U40')
+    for hemi, side in SIDES:
+        name = f'CIFTI_STRUCTURE_CORTEX_{side}'
+        if name not in models.surface_names:
+            continue
+        here = models.where(name)
+        networks = parcellation('yeo7', hemi)  # type: ignore[arg-type]
+        if models.n_vertices[name] == MESH_SIZE:
+            text[here] = networks[models.vertex[here]]
+        else:
+            points = midthickness[name].coordinates[models.vertex[here]]
+            template = template_surface(hemi, 'midthickness').coordinates  # type: ignore[arg-type]
+            known = networks != ''
+            text[here] = nearest_labels(points, template[known], networks[known])
+    names = {0: '???'} | dict(enumerate(sorted(set(text) - {''}), start=1))
+    codes = {label: key for key, label in names.items()} | {'': 0}
+    keys = np.array([codes[label] for label in text.tolist()], np.int32)
+    return Labels(
+        keys, names, {key: network_colour(label) for key, label in names.items()}, models
+    )
+
+
+def network_colour(label: str) -> tuple[float, float, float, float]:
+    """Colour of a network as in Yeo et al. 2011, as RGBA."""
+    colours = {
+        'Visual': (120, 18, 134),
+        'Somatomotor': (70, 130, 180),
+        'Dorsal Attention': (0, 118, 14),
+        'Ventral Attention': (196, 58, 250),
+        'Limbic': (220, 248, 164),
+        'Frontoparietal': (230, 148, 34),
+        'Default': (205, 62, 78),
+    }
+    if label not in colours:
+        return (1.0, 1.0, 1.0, 0.0)
+    red, green, blue = (value / 255 for value in colours[label])
+    return (red, green, blue, 1.0)

@@ -1,0 +1,252 @@
+"""The group level: one analysis tested by shuffling, and the table of its clusters."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
+
+from ketbids.interfaces.firstlevel import read_surfaces
+from ketbids.io.cifti import assert_same_models, read_labels, read_maps, write_maps
+from ketbids.io.files import read_json, write_json
+from ketbids.io.tables import read_table, write_table
+from ketbids.stats.brainmodels import BrainModels
+
+__all__ = ['ClusterTables', 'GroupTest']
+
+#: Statistics without a direction, and those of each direction.
+PLAIN = ('effect', 'variance', 't', 'z')
+DIRECTED = ('tfce', 'puncorrected', 'pfwe', 'logpfwe')
+
+
+class _GroupTestInputSpec(BaseInterfaceInputSpec):
+    design_file = File(exists=True, mandatory=True, desc='one row per map, with its file')
+    base_directory = traits.Str(mandatory=True, nohash=True, desc='folder the files are below')
+    stamp = traits.Str(desc='fingerprint of the maps, so that changed maps are tested anew')
+    predictors = traits.List(traits.Str, mandatory=True, desc='columns of the design matrix')
+    weights = traits.List(traits.Float, mandatory=True, desc='contrast of the predictors')
+    left_midthickness = traits.List(File(exists=True), mandatory=True, desc='of the maps')
+    right_midthickness = traits.List(File(exists=True), mandatory=True, desc='of the maps')
+    scheme = traits.Enum('flips', 'permutations', mandatory=True, desc='what is shuffled')
+    n_shuffles = traits.Range(low=1, mandatory=True, desc='shuffles, the identity counted')
+    seed = traits.Int(mandatory=True)
+    tails = traits.Enum('two', 'each', 'positive', mandatory=True)
+    alpha = traits.Range(low=0.0, high=1.0, value=0.05, usedefault=True)
+    num_threads = traits.Range(low=1, value=1, usedefault=True, nohash=True)
+
+
+class _GroupTestOutputSpec(TraitedSpec):
+    maps = traits.Dict(desc='file of each statistic: effect, ..., pfwe_pos, ...')
+    plain = traits.List(File(exists=True), desc='maps without a direction, in order of PLAIN')
+    pos = traits.List(File(exists=True), desc='maps of the direction, in order of DIRECTED')
+    neg = traits.List(File(exists=True), desc='maps of the direction, in order of DIRECTED')
+    nullmax = File(exists=True, desc='largest TFCE of each shuffle')
+    extent = File(exists=True, desc='area or number of voxels per grayordinate')
+    summary = File(exists=True, desc='numbers of the analysis')
+
+
+class GroupTest(SimpleInterface):
+    """Test one contrast of a group design by shuffling, with TFCE over all grayordinates."""
+
+    input_spec = _GroupTestInputSpec
+    output_spec = _GroupTestOutputSpec
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from ketbids.stats.graph import adjacency, extents
+        from ketbids.stats.inference import TestOptions, permutation_test
+
+        i, cwd = self.inputs, Path(runtime.cwd)
+        rows = read_table(Path(i.design_file))
+        data, models = read_effects(rows, Path(i.base_directory))
+        areas, surfaces = mean_areas(i.left_midthickness, i.right_midthickness, models)
+        extent = extents(models, areas)
+        result = permutation_test(
+            data,
+            rows[i.predictors],
+            np.array(i.weights),
+            models,
+            adjacency(models, surfaces),
+            extent,
+            TestOptions(
+                kind=i.scheme,
+                n_shuffles=i.n_shuffles,
+                seed=i.seed,
+                tails=i.tails,
+                alpha=i.alpha,
+                threads=i.num_threads,
+            ),
+        )
+        maps = {name: getattr(result, name) for name in PLAIN}
+        for direction, pfwe in result.pfwe.items():
+            maps |= {
+                f'tfce_{direction}': result.tfce[direction],
+                f'puncorrected_{direction}': result.puncorrected[direction],
+                f'pfwe_{direction}': pfwe,
+                f'logpfwe_{direction}': -np.log10(pfwe),
+            }
+        self._results['maps'] = {
+            name: str(write_maps(cwd / f'{name}.dscalar.nii', {name: values}, models))
+            for name, values in maps.items()
+        }
+        files = self._results['maps']
+        self._results['plain'] = [files[name] for name in PLAIN]
+        for direction in result.pfwe:
+            self._results[direction] = [files[f'{name}_{direction}'] for name in DIRECTED]
+        nullmax = cwd / 'nullmax.tsv'
+        write_table(nullmax, result.null_max)
+        summary = {
+            'NumberOfMaps': len(rows),
+            'DegreesOfFreedom': float(result.dof),
+            'Shuffles': int(result.n_shuffles),
+            'PossibleShuffles': str(result.n_possible),
+            'Exhaustive': bool(result.exhaustive),
+            'Scheme': i.scheme,
+            'Tails': i.tails,
+            'Alpha': i.alpha,
+            'TotalAlpha': i.alpha * (2 if i.tails == 'each' else 1),
+            'Seed': i.seed,
+            'LowestP': float(result.lowest_p),
+            'SmallestP': {d: float(np.nanmin(p)) for d, p in result.pfwe.items()},
+            'SignificantGrayordinates': {
+                d: int(np.sum(p < i.alpha)) for d, p in result.pfwe.items()
+            },
+            'GrayordinatesInMask': int(result.mask.sum()),
+            'Grayordinates': len(models),
+            'Warnings': list(result.warnings),
+        }
+        self._results.update(
+            nullmax=str(nullmax),
+            extent=str(write_maps(cwd / 'extent.dscalar.nii', {'extent': extent}, models)),
+            summary=str(write_json(cwd / 'summary.json', summary)),
+        )
+        return runtime
+
+
+def read_effects(rows: pd.DataFrame, root: Path) -> tuple[npt.NDArray[np.float64], BrainModels]:
+    """Read the map of each design row (columns ``path`` and, for differences, ``minus_path``).
+
+    Returns
+    -------
+    data : ndarray of float, shape (n_rows, n_grayordinates)
+    models : BrainModels
+    """
+    loaded = [read_maps(root / name) for name in rows['path']]
+    paths = [root / name for name in rows['path']]
+    data = np.concatenate([values[:1] for values, _ in loaded]).astype(float)
+    models = [m for _, m in loaded]
+    if 'minus_path' in rows:
+        minus = [read_maps(root / name) for name in rows['minus_path']]
+        paths += [root / name for name in rows['minus_path']]
+        models += [m for _, m in minus]
+        assert_same_models(models, paths)
+        data -= np.concatenate([values[:1] for values, _ in minus]).astype(float)
+    else:
+        assert_same_models(models, paths)
+    return data, models[0]
+
+
+def mean_areas(left: list[str], right: list[str], models: BrainModels) -> tuple[dict, dict]:
+    """Average the vertex areas of the participants' own surfaces (mm^2).
+
+    Returns
+    -------
+    areas : dict of str to ndarray
+        Per surface structure.
+    surfaces : dict of str to Surface
+        The first participant's surfaces: their triangles are everybody's.
+    """
+    from ketbids.stats.graph import vertex_areas
+
+    total: dict[str, npt.NDArray[np.float64]] = {}
+    first: dict = {}
+    for pair in zip(left, right, strict=True):
+        surfaces = read_surfaces(list(pair), models)
+        first = first or surfaces
+        for name, surface in surfaces.items():
+            total[name] = total.get(name, 0.0) + vertex_areas(surface)
+    return {name: area / len(left) for name, area in total.items()}, first
+
+
+class _ClusterTablesInputSpec(BaseInterfaceInputSpec):
+    maps = traits.Dict(mandatory=True, desc='maps of GroupTest')
+    summary = File(exists=True, mandatory=True)
+    extent = File(exists=True, mandatory=True)
+    midthickness = traits.List(File(exists=True), mandatory=True, desc='average: left, right')
+    desikan_killiany = File(exists=True)
+    yeo7 = File(exists=True, mandatory=True)
+
+
+class _ClusterTablesOutputSpec(TraitedSpec):
+    table = File(exists=True, desc='clusters of all directions')
+    clusters = File(exists=True, desc='cluster numbers: positive map, then negative')
+
+
+class ClusterTables(SimpleInterface):
+    """List the significant clusters of both directions: peak, extent, and anatomical names."""
+
+    input_spec = _ClusterTablesInputSpec
+    output_spec = _ClusterTablesOutputSpec
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from ketbids.stats.clusters import cluster_table
+        from ketbids.stats.graph import adjacency
+
+        i = self.inputs
+        summary = read_json(Path(i.summary))
+        extent, models = read_maps(Path(i.extent))
+        surfaces = read_surfaces(list(i.midthickness), models)
+        graph = adjacency(models, surfaces)
+        labels = {'yeo7': label_text(i.yeo7)}
+        if isdefined(i.desikan_killiany):
+            labels = {'desikan_killiany': label_text(i.desikan_killiany), **labels}
+        tables, numbered = [], {}
+        for direction in summary['SmallestP']:
+            pfwe = read_maps(Path(i.maps[f'pfwe_{direction}']))[0][0]
+            table, numbers = cluster_table(
+                pfwe < summary['Alpha'],
+                read_maps(Path(i.maps[f'tfce_{direction}']))[0][0],
+                pfwe,
+                models,
+                graph,
+                extent[0].astype(float),
+                grayordinate_positions(models, surfaces),
+                labels,
+            )
+            table.insert(0, 'direction', direction)
+            tables.append(table)
+            numbered[direction] = numbers
+        path = Path(runtime.cwd) / 'clusters.tsv'
+        write_table(path, pd.concat(tables, ignore_index=True))
+        self._results['table'] = str(path)
+        numbers_file = Path(runtime.cwd) / 'clusters.dscalar.nii'
+        self._results['clusters'] = str(write_maps(numbers_file, numbered, models))
+        return runtime
+
+
+def label_text(path: str) -> npt.NDArray[np.str_]:
+    """Read the label of each grayordinate as text; empty where there is none."""
+    labels = read_labels(Path(path))
+    names = {**labels.names, 0: ''}
+    return np.array([names[key] for key in labels.keys.tolist()])
+
+
+def grayordinate_positions(models: BrainModels, surfaces: dict) -> npt.NDArray[np.float64]:
+    """Give the position of each grayordinate in mm: vertices from `surfaces`, voxels' centres."""
+    positions = np.full((len(models), 3), np.nan)
+    for name in models.surface_names:
+        here = models.where(name)
+        positions[here] = surfaces[name].coordinates[models.vertex[here]]
+    if models.affine is not None:
+        voxels = ~models.is_surface
+        homogeneous = np.c_[models.voxel[voxels], np.ones(voxels.sum())]
+        positions[voxels] = (homogeneous @ models.affine.T)[:, :3]
+    return positions

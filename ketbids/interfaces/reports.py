@@ -1,0 +1,286 @@
+"""Figures, and the sections of the pages that show them."""
+
+from math import hypot
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    File,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
+
+from ketbids.interfaces.firstlevel import read_movement, read_surfaces
+from ketbids.io.cifti import read_maps, series_timing
+from ketbids.io.files import read_json, write_bytes, write_json
+from ketbids.io.tables import read_table
+from ketbids.reports.page import Picture, RunSection, SessionSection
+from ketbids.reports.tables import Table
+
+__all__ = ['AnalysisFigures', 'DescribeRun', 'DescribeVisit', 'MapFigures', 'RunFigures']
+
+#: Smoothing that the HCP pipelines apply to every dense time series, mm FWHM.
+HCP_FWHM = 2.0
+
+
+class _RunFiguresInputSpec(BaseInterfaceInputSpec):
+    trials_file = File(exists=True, mandatory=True, desc='coded trials')
+    design_file = File(exists=True, mandatory=True, desc='design matrix')
+    series_file = File(exists=True, mandatory=True, desc='dense time series, for its timing')
+    movement_file = File(exists=True, mandatory=True, desc='movement regressors')
+    conditions = traits.List(traits.Str, mandatory=True, desc='names of the conditions')
+
+
+class _RunFiguresOutputSpec(TraitedSpec):
+    design = File(exists=True, desc='design matrix')
+    motion = File(exists=True, desc='head movement')
+
+
+class RunFigures(SimpleInterface):
+    """Draw what went into the GLM of a run."""
+
+    input_spec = _RunFiguresInputSpec
+    output_spec = _RunFiguresOutputSpec
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from ketbids.reports.figures import design_figure, motion_figure
+
+        i, cwd = self.inputs, Path(runtime.cwd)
+        n_volumes, repetition_time = series_timing(Path(i.series_file))
+        trials = read_table(Path(i.trials_file))
+        onsets = {
+            name: trials.loc[trials['condition'] == name, 'onset'].tolist()
+            for name in i.conditions
+        }
+        design = design_figure(read_table(Path(i.design_file)), repetition_time, onsets=onsets)
+        movement = read_movement(Path(i.movement_file), n_volumes).iloc[:, :6]
+        motion = motion_figure(movement, repetition_time=repetition_time)
+        self._results['design'] = str(write_bytes(cwd / 'design.png', design))
+        self._results['motion'] = str(write_bytes(cwd / 'motion.png', motion))
+        return runtime
+
+
+class _MapFiguresInputSpec(BaseInterfaceInputSpec):
+    z = traits.List(File(exists=True), mandatory=True, desc='z maps')
+    contrasts = traits.List(traits.Str, mandatory=True, desc='their names')
+    left_inflated = File(exists=True, mandatory=True)
+    right_inflated = File(exists=True, mandatory=True)
+
+
+class _MapFiguresOutputSpec(TraitedSpec):
+    figures = traits.List(File(exists=True), desc='one per map')
+
+
+class MapFigures(SimpleInterface):
+    """Draw the z maps of all contrasts."""
+
+    input_spec = _MapFiguresInputSpec
+    output_spec = _MapFiguresOutputSpec
+    _threshold = 3.1
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from ketbids.reports.maps import map_figure
+        from ketbids.reports.surface import SurfacePainter
+
+        i = self.inputs
+        painter, figures = None, []
+        for name, path in zip(i.contrasts, i.z, strict=True):
+            values, models = read_maps(Path(path))
+            surfaces = read_surfaces([i.left_inflated, i.right_inflated], models)
+            painter = painter or SurfacePainter(surfaces)
+            figure = map_figure(
+                values[0],
+                models,
+                surfaces,
+                title=name,
+                label='z',
+                threshold=self._threshold,
+                significance_label=f'|z| of at least {self._threshold} (uncorrected)',
+                painter=painter,
+            )
+            figures.append(str(write_bytes(Path(runtime.cwd) / f'map_{name}.png', figure)))
+        self._results['figures'] = figures
+        return runtime
+
+
+class _DescribeRunInputSpec(BaseInterfaceInputSpec):
+    title = traits.Str(mandatory=True, desc='heading')
+    base_directory = traits.Str(mandatory=True, nohash=True, desc='what picture paths are below')
+    trials_file = File(exists=True, mandatory=True)
+    contrasts_file = File(exists=True, mandatory=True)
+    series_file = File(exists=True, mandatory=True)
+    movement_file = File(exists=True, mandatory=True)
+    sidecars = traits.List(traits.Dict, mandatory=True, desc='metadata of the maps')
+    conditions = traits.List(traits.Dict, mandatory=True, desc='conditions of the model file')
+    fwhm = traits.Float(mandatory=True, desc='added smoothing, mm')
+    denoised = traits.Bool(mandatory=True, desc='the series went through FIX')
+    contrasts = traits.List(traits.Str, mandatory=True)
+    design = traits.Str(mandatory=True, desc='picture')
+    motion = traits.Str(mandatory=True, desc='picture')
+    maps = traits.Either(traits.Str, traits.List(traits.Str), mandatory=True, desc='pictures')
+
+
+class _DescribeRunOutputSpec(TraitedSpec):
+    out_file = File(exists=True, desc='section of the page')
+
+
+class DescribeRun(SimpleInterface):
+    """Put the facts and figures of a run into a section of the participant's page."""
+
+    input_spec = _DescribeRunInputSpec
+    output_spec = _DescribeRunOutputSpec
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from ketbids.stats.events import Condition, count_trials
+
+        i = self.inputs
+        trials = read_table(Path(i.trials_file))
+        trials['condition'] = trials['condition'].fillna('n/a')
+        counts = count_trials(trials, [Condition(**c) for c in i.conditions])
+        maps = [i.maps] if isinstance(i.maps, str) else i.maps
+        section = RunSection(
+            title=i.title,
+            facts=tuple(self._facts()),
+            trials=Table.from_frame(counts),
+            notes=tuple(trial_notes(trials)),
+            warnings=tuple(self._warnings()),
+            design=Picture(self._relative(i.design), 'Design'),
+            motion=Picture(self._relative(i.motion), 'Head movement'),
+            maps=tuple(
+                Picture(self._relative(path), f'{name}: z')
+                for name, path in zip(i.contrasts, maps, strict=True)
+            ),
+        )
+        visit = SessionSection(session_id='', runs=(section,))
+        out_file = write_json(Path(runtime.cwd) / 'run.json', visit.to_dict())
+        self._results['out_file'] = str(out_file)
+        return runtime
+
+    def _relative(self, path: str) -> str:
+        return Path(path).relative_to(self.inputs.base_directory).as_posix()
+
+    def _facts(self) -> list[tuple[str, str]]:
+        from ketbids.stats.motion import framewise_displacement
+
+        i = self.inputs
+        n_volumes, repetition_time = series_timing(Path(i.series_file))
+        movement = read_movement(Path(i.movement_file), n_volumes).iloc[:, :6].to_numpy()
+        displacement = framewise_displacement(movement, rotation_unit='deg')
+        total = hypot(i.fwhm, HCP_FWHM)
+        return [
+            ('Time series', Path(i.series_file).name),
+            ('Volumes', str(n_volumes)),
+            ('Repetition time', f'{repetition_time:g} s'),
+            (
+                'Smoothing',
+                f'{i.fwhm:g} mm FWHM added; {total:.2f} mm with the {HCP_FWHM:g} mm of the HCP '
+                'pipelines',
+            ),
+            ('Noise model', str(i.sidecars[0]['NoiseModel'])),
+            ('Degrees of freedom', f'{i.sidecars[0]["DegreesOfFreedom"]:g}'),
+            ('Units', str(i.sidecars[0]['SignalUnits'])),
+            ('Confounds in the model', 'none (FIX)' if i.denoised else 'movement regressors'),
+            ('Mean framewise displacement', f'{np.nanmean(displacement):.3f} mm'),
+        ]
+
+    def _warnings(self) -> list[str]:
+        plan = read_json(Path(self.inputs.contrasts_file))
+        dropped = [
+            f'No trial of {name}: the condition is not in the design.' for name in plan['dropped']
+        ]
+        return (
+            plan['notes']
+            + dropped
+            + [
+                f'The contrast {name} cannot be estimated: {why}'
+                for name, why in plan['not_estimable'].items()
+            ]
+        )
+
+
+def trial_notes(trials: pd.DataFrame) -> list[str]:
+    """Count the notes of coded trials: one sentence per kind."""
+    notes = trials['note'].dropna()
+    return [
+        f'{count} {"row" if count == 1 else "rows"} of the events file: {note}.'
+        for note, count in notes[notes != ''].value_counts().items()
+    ]
+
+
+class _DescribeVisitInputSpec(BaseInterfaceInputSpec):
+    session_id = traits.Str(mandatory=True)
+    base_directory = traits.Str(mandatory=True, nohash=True, desc='what picture paths are below')
+    runs = traits.List(File(exists=True), mandatory=True, desc='sections of the runs')
+    contrasts = traits.List(traits.Str, desc='of the combined runs')
+    maps = traits.Either(traits.Str, traits.List(traits.Str), desc='pictures of combined runs')
+
+
+class DescribeVisit(SimpleInterface):
+    """Join the sections of a visit's runs."""
+
+    input_spec = _DescribeVisitInputSpec
+    output_spec = _DescribeRunOutputSpec
+
+    def _run_interface(self, runtime: Any) -> Any:
+        i = self.inputs
+        parts = [SessionSection.from_dict(read_json(Path(path))) for path in i.runs]
+        maps = i.maps if isdefined(i.maps) else []
+        pictures = zip(i.contrasts or [], [maps] if isinstance(maps, str) else maps, strict=True)
+        root = Path(i.base_directory)
+        section = SessionSection(
+            session_id=i.session_id,
+            runs=tuple(run for part in parts for run in part.runs),
+            maps=tuple(
+                Picture(Path(path).relative_to(root).as_posix(), f'{name}: z, all runs')
+                for name, path in pictures
+            ),
+        )
+        out_file = write_json(Path(runtime.cwd) / 'section.json', section.to_dict())
+        self._results['out_file'] = str(out_file)
+        return runtime
+
+
+class _AnalysisFiguresInputSpec(BaseInterfaceInputSpec):
+    title = traits.Str(mandatory=True)
+    maps = traits.Dict(mandatory=True, desc='maps of GroupTest')
+    summary = File(exists=True, mandatory=True)
+    inflated = traits.List(File(exists=True), mandatory=True, desc='average: left, right')
+
+
+class _AnalysisFiguresOutputSpec(TraitedSpec):
+    figure = File(exists=True)
+
+
+class AnalysisFigures(SimpleInterface):
+    """Draw the z map of an analysis, with what is significant in either direction."""
+
+    input_spec = _AnalysisFiguresInputSpec
+    output_spec = _AnalysisFiguresOutputSpec
+
+    def _run_interface(self, runtime: Any) -> Any:
+        from ketbids.reports.maps import map_figure
+
+        i = self.inputs
+        summary = read_json(Path(i.summary))
+        z, models = read_maps(Path(i.maps['z']))
+        significant = np.zeros(len(models), bool)
+        for direction in summary['SmallestP']:
+            pfwe = read_maps(Path(i.maps[f'pfwe_{direction}']))[0][0]
+            significant |= pfwe < summary['Alpha']
+        figure = map_figure(
+            z[0],
+            models,
+            read_surfaces(list(i.inflated), models),
+            title=i.title,
+            label='z',
+            significant=significant,
+            significance_label=f'FWE-corrected p < {summary["Alpha"]:g}'.replace('0.', '.'),
+        )
+        out_file = write_bytes(Path(runtime.cwd) / 'figure.png', figure)
+        self._results['figure'] = str(out_file)
+        return runtime

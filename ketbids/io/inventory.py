@@ -1,0 +1,148 @@
+"""What there is to do: the visits to fit, and the contrast maps that were made."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ketbids.errors import InputError
+from ketbids.io.bids import Exclusion, RunKey, excluded_by
+from ketbids.io.hcp import PreprocessedRun, find_preprocessed
+
+__all__ = ['RunFiles', 'Visit', 'bids_uri', 'find_maps', 'find_visits', 'visit_surfaces']
+
+SURFACES = ('midthickness', 'inflated')
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run with its events and its preprocessed data."""
+
+    key: RunKey
+    events: Path
+    preprocessed: PreprocessedRun
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the participant level reads for this run."""
+        found = self.preprocessed
+        return (self.events, found.series, found.movement, *found.anatomy.files)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """The runs of one task that a participant did in one session."""
+
+    participant: str
+    session: str
+    task: str
+    runs: tuple[RunFiles, ...]
+
+    @property
+    def name(self) -> str:
+        """BIDS name, e.g. ``sub-01_ses-TP1_task-carit``."""
+        return str(RunKey(self.participant, self.session, self.task))
+
+
+def find_visits(
+    events: Mapping[RunKey, Path], derivatives: Sequence[Path], exclusions: Collection[Exclusion]
+) -> tuple[list[Visit], list[str], list[InputError]]:
+    """Pair events files with preprocessed runs.
+
+    Returns
+    -------
+    visits : list of Visit
+        In the order of their names.
+    left_out : list of str
+        A sentence for each excluded run.
+    errors : list of InputError
+        A run without usable preprocessed data takes its visit out, not the others.
+    """
+    runs: dict[tuple[str, str, str], list[RunFiles]] = {}
+    failed: dict[tuple[str, str, str], InputError] = {}
+    left_out = []
+    for key, path in sorted(events.items()):
+        visit = (key.participant, key.session, key.task)
+        reason = excluded_by(exclusions, key.participant, key.session, key.run)
+        if reason is not None:
+            left_out.append(f'{key} is excluded: {reason}')
+            continue
+        try:
+            found = find_preprocessed(derivatives, key)
+        except InputError as error:
+            failed.setdefault(visit, error)
+            continue
+        runs.setdefault(visit, []).append(RunFiles(key, path, found))
+    visits = [Visit(*key, tuple(files)) for key, files in runs.items() if key not in failed]
+    return visits, left_out, list(failed.values())
+
+
+def bids_uri(path: Path, roots: Mapping[str, Path]) -> str:
+    """Name a file by a BIDS URI.
+
+    Parameters
+    ----------
+    path : Path
+    roots : mapping of str to Path
+        Folder of each dataset name; an empty name is the dataset that refers.
+    """
+    for name, root in roots.items():
+        if path.is_relative_to(root):
+            return f'bids:{name}:{path.relative_to(root).as_posix()}'
+    return path.as_uri()
+
+
+_MAP = re.compile(
+    r'sub-(?P<participant_id>[A-Za-z0-9]+)(?:_ses-(?P<session_id>[A-Za-z0-9]+))?'
+    r'_task-(?P<task>[A-Za-z0-9]+)_space-fsLR_den-(?P<density>[A-Za-z0-9]+)'
+    r'_contrast-(?P<contrast>[A-Za-z0-9]+)_stat-effect_statmap\.dscalar\.nii'
+)
+
+
+def find_maps(output_dir: Path, tasks: Collection[str]) -> pd.DataFrame:
+    """Find the effect maps of all visits (maps of single runs are left aside).
+
+    Returns
+    -------
+    DataFrame
+        Columns ``participant_id`` and ``session_id`` (labels), ``task``, ``density``,
+        ``contrast``, ``path`` (below `output_dir`); sorted.
+    """
+    rows = []
+    for pattern in ('sub-*/ses-*/func', 'sub-*/func'):
+        for path in Path(output_dir).glob(f'{pattern}/*_stat-effect_statmap.dscalar.nii'):
+            match = _MAP.fullmatch(path.name)
+            if match and match['task'] in tasks:
+                row = {key: value or '' for key, value in match.groupdict().items()}
+                rows.append({**row, 'path': path.relative_to(output_dir).as_posix()})
+    columns = [*_MAP.groupindex, 'path']
+    return pd.DataFrame(rows, columns=columns).sort_values(columns, ignore_index=True)
+
+
+def visit_surfaces(output_dir: Path, participant: str, session: str) -> dict[str, Path]:
+    """Find the surfaces and labels that the participant level put beside a visit's maps.
+
+    Returns
+    -------
+    dict of str to Path
+        ``L_midthickness``, ``R_midthickness``, ``L_inflated``, ``R_inflated`` and, if there are
+        any, ``labels``.
+    """
+    folder = Path(output_dir) / f'sub-{participant}'
+    folder = folder / f'ses-{session}' / 'anat' if session else folder / 'anat'
+    found = {}
+    for hemi in 'LR':
+        for kind in SURFACES:
+            paths = sorted(folder.glob(f'*_hemi-{hemi}_space-fsLR_*_{kind}.surf.gii'))
+            if len(paths) != 1:
+                raise InputError(
+                    f'{folder} has {len(paths)} {hemi} {kind} surfaces instead of one: run the '
+                    f'participant level of sub-{participant} again.'
+                )
+            found[f'{hemi}_{kind}'] = paths[0]
+    labels = sorted(folder.glob('*_atlas-DesikanKilliany_dseg.dlabel.nii'))
+    if labels:
+        found['labels'] = labels[0]
+    return found

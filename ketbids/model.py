@@ -1,0 +1,405 @@
+"""The model file: read, checked, and turned into frozen typed values."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from itertools import combinations, pairwise
+from keyword import iskeyword
+from pathlib import Path
+from typing import TypeVar
+
+from ketbids import bsm
+from ketbids.errors import InputError, ModelError
+from ketbids.stats import expressions
+from ketbids.stats.events import Condition
+from ketbids.stats.formulas import RESERVED, column_name, column_variables, formula_names
+from ketbids.studymodel import Analysis, Associations, Contrast, RunModel, StudyModel
+
+__all__ = ['Analysis', 'Associations', 'Contrast', 'RunModel', 'StudyModel', 'default_model_path']
+__all__ += ['load_model']
+
+_Node = TypeVar('_Node')
+
+_LABEL = re.compile(r'[A-Za-z][A-Za-z0-9]*', re.ASCII)
+_SESSION = re.compile(r'[A-Za-z0-9]+', re.ASCII)
+_IDENTIFIER = re.compile(r'[A-Za-z_][A-Za-z0-9_]*', re.ASCII)
+#: A response window longer than this is milliseconds taken for seconds.
+_LONGEST_WINDOW = 30.0
+
+
+def default_model_path() -> Path:
+    """Path of the packaged model: the study of Sahib et al. 2020."""
+    return Path(str(files('ketbids.data') / 'models' / 'default.json'))
+
+
+def load_model(path: Path | None = None) -> StudyModel:
+    """Read and check a model file.
+
+    Parameters
+    ----------
+    path : Path, optional
+        JSON in the shape of BIDS Stats Models; by default the packaged one.
+
+    Returns
+    -------
+    StudyModel
+
+    Raises
+    ------
+    ModelError
+        Names the file, the node and the key. Nothing in the file is ever executed.
+    """
+    path = default_model_path() if path is None else Path(path)
+    try:
+        source, content = bsm.read_json(path)
+        return _study(bsm.validate(content), source, path)
+    except ModelError as error:
+        raise ModelError(f'Model file {path}: {error}') from None
+
+
+def _study(model: bsm.BIDSStatsModel, source: str, path: Path) -> StudyModel:
+    _refuse_repeats((node.Name for node in model.Nodes), 'Nodes', 'name', fold=True)
+    for node in model.Nodes:
+        _need_label(node.Name, 'Nodes', 'node name')
+    run_node = _only([n for n in model.Nodes if isinstance(n, bsm.RunNode)], 'Run')
+    session_node = _only([n for n in model.Nodes if isinstance(n, bsm.SessionNode)], 'Session')
+    datasets = [n for n in model.Nodes if isinstance(n, bsm.DatasetNode)]
+    if not datasets:
+        raise ModelError('Nodes: there is no node of level Dataset, so nothing to analyse')
+    for task in model.Input.task:
+        if not _SESSION.fullmatch(task):
+            raise ModelError(f"Input.task: '{task}' is not a task label (letters and digits)")
+    run = _run(run_node)
+    scores, derived, levels = _people(session_node)
+    passed = _edges(
+        model, run_node.Name, session_node.Name, [contrast.name for contrast in run.contrasts]
+    )
+    return StudyModel(
+        name=model.Name,
+        description=model.Description or '',
+        tasks=tuple(model.Input.task),
+        run=run,
+        scores=scores,
+        derived=derived,
+        levels=levels,
+        analyses=tuple(_analysis(node, passed[node.Name], levels) for node in datasets),
+        source=source,
+        path=path,
+    )
+
+
+def _run(node: bsm.RunNode) -> RunModel:
+    where = f'node {node.Name}'
+    if sorted(node.GroupBy) not in (['run', 'subject'], ['run', 'session', 'subject']):
+        raise ModelError(f'{where}, GroupBy: a run node needs ["run", "session", "subject"]')
+    block = node.Model.Software.ketbids
+    key = f'{where}, Model.Software.ketbids'
+    conditions = tuple(
+        Condition(c.Name, {column: tuple(v) for column, v in c.Where.items()}, c.Response)
+        for c in block.Conditions
+    )
+    names = [condition.name for condition in conditions]
+    _refuse_repeats(names, f'{key}.Conditions', 'name')
+    for name in names:
+        _need_label(name, f'{key}.Conditions', 'condition name')
+    for first, second in combinations(conditions, 2):
+        if _overlap(first, second):
+            raise ModelError(
+                f'{key}.Conditions: one trial could be {first.name} and {second.name}: '
+                'make them exclusive'
+            )
+    if block.Response is None and any(c.response is not None for c in conditions):
+        raise ModelError(
+            f'{key}: conditions ask for a Response, but the block Response is missing'
+        )
+    window = None
+    if block.Response is not None:
+        start, end = block.Response.Window
+        if not 0 <= start < end <= _LONGEST_WINDOW:
+            raise ModelError(
+                f'{key}.Response.Window: [{start:g}, {end:g}] is not a window in seconds '
+                f'(0 <= start < end <= {_LONGEST_WINDOW:g})'
+            )
+        window = (start, end)
+    regressors = [name for name in node.Model.X if name != '1']
+    _refuse_repeats(regressors, f'{where}, Model.X', 'name')
+    _same_names(regressors, names, f'{where}, Model.X', 'Conditions')
+    _same_names(node.Model.HRF.Variables, names, f'{where}, Model.HRF.Variables', 'Conditions')
+    contrasts = tuple(_contrast(contrast, where) for contrast in node.Contrasts)
+    _refuse_repeats(
+        (contrast.name for contrast in contrasts), f'{where}, Contrasts', 'name', fold=True
+    )
+    for contrast in contrasts:
+        for name in contrast.weights:
+            if name not in names:
+                raise ModelError(
+                    f'{where}, contrast {contrast.name}, ConditionList: {name} is not a '
+                    f'condition; there are {", ".join(names)}'
+                )
+    options = node.Model.Options
+    high_pass = None if options is None else options.HighPassFilterCutoffHz
+    if high_pass is not None and not 0 < high_pass < 1:
+        raise ModelError(
+            f'{where}, Model.Options.HighPassFilterCutoffHz: {high_pass:g} is not between 0 and '
+            '1 Hz'
+        )
+    return RunModel(
+        name=node.Name,
+        conditions=conditions,
+        hrf_model=node.Model.HRF.Model,
+        high_pass=high_pass,
+        response_column=None if block.Response is None else block.Response.Column,
+        response_window=window,
+        contrasts=contrasts,
+    )
+
+
+def _people(
+    node: bsm.SessionNode,
+) -> tuple[tuple[str, ...], dict[str, str], dict[str, tuple[str, ...]]]:
+    """Scores, derived variables and levels, which stand in the session node."""
+    where = f'node {node.Name}'
+    if sorted(node.GroupBy) != ['contrast', 'session', 'subject']:
+        raise ModelError(
+            f'{where}, GroupBy: a session node needs ["contrast", "session", "subject"]'
+        )
+    if node.Model.X != ['1']:
+        raise ModelError(f'{where}, Model.X: fixed effects over runs need [1]')
+    if node.Model.Software is None:
+        return (), {}, {}
+    block, key = node.Model.Software.ketbids, f'{where}, Model.Software.ketbids'
+    _refuse_repeats(block.Scores, f'{key}.Scores', 'name')
+    later = list(block.Derive)
+    for name in (*block.Scores, *block.Derive):
+        if not _IDENTIFIER.fullmatch(name) or name in RESERVED or iskeyword(name):
+            raise ModelError(f"{key}: '{name}' cannot be the name of a variable")
+    for name, expression in block.Derive.items():
+        with _as_model_error(f'{key}.Derive.{name}'):
+            used = expressions.names(expression)
+        for other in used:
+            if other in later:
+                raise ModelError(f'{key}.Derive.{name}: {other} is not derived before it')
+        later.remove(name)
+    for name, levels in block.Levels.items():
+        _refuse_repeats(levels, f'{key}.Levels.{name}', 'level')
+    return (
+        tuple(block.Scores),
+        dict(block.Derive),
+        {name: tuple(levels) for name, levels in block.Levels.items()},
+    )
+
+
+def _edges(
+    model: bsm.BIDSStatsModel, run: str, session: str, contrasts: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """First-level contrasts that reach each dataset node.
+
+    Only run -> session and session -> dataset are edges, so that there is no cycle.
+    """
+    names = [node.Name for node in model.Nodes]
+    if model.Edges is None:
+        pairs: list[tuple[str, str, bsm.EdgeFilter | None]] = [
+            (a, b, None) for a, b in pairwise(names)
+        ]
+    else:
+        pairs = [(e.Source, e.Destination, e.Filter) for e in model.Edges]
+    _refuse_repeats((f'{a} to {b}' for a, b, _ in pairs), 'Edges', 'edge')
+    passed: dict[str, tuple[str, ...]] = {}
+    joined = False
+    for source, destination, only in pairs:
+        where = f'edge {source} to {destination}'
+        for end in (source, destination):
+            if end not in names:
+                raise ModelError(f'{where}: there is no node {end}; there are {", ".join(names)}')
+        if (source, destination) == (run, session):
+            joined = True
+            if only is not None:
+                raise ModelError(f'{where}, Filter: put it on the edges to the analyses')
+        elif source == session and destination not in {run, session}:
+            chosen = tuple(contrasts) if only is None else tuple(only.contrast)
+            _refuse_repeats(chosen, f'{where}, Filter.contrast', 'name')
+            for name in chosen:
+                if name not in contrasts:
+                    raise ModelError(
+                        f'{where}, Filter.contrast: there is no contrast {name}; '
+                        f'node {run} has {", ".join(contrasts)}'
+                    )
+            passed[destination] = chosen
+        else:
+            raise ModelError(
+                f'{where}: edges go from {run} (Run) to {session} (Session), and from there to '
+                'Dataset nodes; any other could make a cycle'
+            )
+    if not joined:
+        raise ModelError(f'Edges: there is none from {run} to {session}')
+    for name in names:
+        if name not in {run, session, *passed}:
+            raise ModelError(f'Edges: none reaches node {name}')
+    return passed
+
+
+def _analysis(
+    node: bsm.DatasetNode, first_level: tuple[str, ...], levels: Mapping[str, Sequence[str]]
+) -> Analysis:
+    where = f'node {node.Name}'
+    block, key = node.Model.Software.ketbids, f'{where}, Model.Software.ketbids'
+    if node.GroupBy != ['contrast']:
+        raise ModelError(f'{where}, GroupBy: a dataset node needs ["contrast"]')
+    if len(node.Contrasts) != 1:
+        raise ModelError(
+            f'{where}, Contrasts: there are {len(node.Contrasts)}; an analysis is one test, so '
+            'write a node for each'
+        )
+    formula = node.Model.Formula
+    with _as_model_error(f'{where}, Model.Formula'):
+        variables = formula_names(formula)
+    _refuse_repeats(node.Model.X, f'{where}, Model.X', 'name')
+    _same_names(
+        [name for name in node.Model.X if name != '1'], variables, f'{where}, Model.X', 'Formula'
+    )
+    contrast = _contrast(node.Contrasts[0], where)
+    for term in contrast.weights:
+        _check_term(term, formula, variables, levels, f'{where}, contrast {contrast.name}')
+    if block.Subset is not None:
+        with _as_model_error(f'{key}.Subset'):
+            expressions.names(block.Subset)
+    if (block.Session is None) == (block.Difference is None):
+        raise ModelError(f'{key}: give either Session or Difference')
+    for name in block.Center or ():
+        if name not in variables:
+            raise ModelError(f"{key}.Center: {name} is not in the formula '{formula}'")
+    return Analysis(
+        name=node.Name,
+        description=node.Description or '',
+        first_level=first_level,
+        formula=formula,
+        contrast=contrast,
+        subset=block.Subset,
+        session=None if block.Session is None else _session(block.Session, f'{key}.Session'),
+        difference=None
+        if block.Difference is None
+        else _difference(block.Difference, f'{key}.Difference'),
+        center=None if block.Center is None else tuple(block.Center),
+        scheme=None if block.Permutation is None else block.Permutation.Scheme,
+        minimum_n=block.MinimumN,
+        roi_atlas='DesikanKilliany' if block.Rois is None else block.Rois.Atlas,
+        associations=_associations(block.Associations, f'{key}.Associations'),
+    )
+
+
+def _check_term(
+    term: str,
+    formula: str,
+    variables: Sequence[str],
+    levels: Mapping[str, Sequence[str]],
+    where: str,
+) -> None:
+    """Refuse a contrast term that the formula cannot make (which levels occur, the data say)."""
+    if term == 'Intercept' and not formula.lstrip('~ ').startswith('1'):
+        raise ModelError(f"{where}, ConditionList: 1 needs an intercept in '{formula}'")
+    for name in column_variables(term):
+        if name not in variables:
+            raise ModelError(f"{where}, ConditionList: {term} is not in the formula '{formula}'")
+    for name, level in re.findall(r'(\w+)\[(?:[TS]\.)?([^]]*)\]', term):
+        if name in levels and level not in levels[name]:
+            raise ModelError(
+                f'{where}, ConditionList: {term}: Levels of {name} are {", ".join(levels[name])}'
+            )
+
+
+def _associations(block: bsm.AssociationsBlock | None, where: str) -> Associations | None:
+    if block is None:
+        return None
+    if not _IDENTIFIER.fullmatch(block.Score):
+        raise ModelError(f"{where}.Score: '{block.Score}' cannot be the name of a variable")
+    values: dict[str, tuple[str, ...]] = {}
+    for name, sessions in block.Values.items():
+        key = f'{where}.Values.{name}'
+        _need_label(name, key, 'name')
+        if isinstance(sessions, str):
+            values[name] = (_session(sessions, key),)
+        else:
+            values[name] = _difference(sessions, key)
+    return Associations(block.Score, values)
+
+
+def _contrast(contrast: bsm.Contrast, where: str) -> Contrast:
+    _need_label(contrast.Name, where, 'contrast name')
+    where = f'{where}, contrast {contrast.Name}'
+    terms = [column_name(term) for term in contrast.ConditionList]
+    _refuse_repeats(terms, f'{where}, ConditionList', 'name')
+    if len(contrast.Weights) != len(terms):
+        raise ModelError(
+            f'{where}, Weights: {len(contrast.Weights)} weights for {len(terms)} conditions'
+        )
+    if not any(contrast.Weights):
+        raise ModelError(f'{where}, Weights: all are 0')
+    weights = dict(zip(terms, contrast.Weights, strict=True))
+    return Contrast(contrast.Name, weights, contrast.Description or '')
+
+
+def _overlap(first: Condition, second: Condition) -> bool:
+    """True if one trial could belong to both conditions."""
+    responses = {first.response, second.response} - {None}
+    return len(responses) < 2 and all(
+        set(first.where[column]) & set(second.where[column])
+        for column in set(first.where) & set(second.where)
+    )
+
+
+def _session(label: str, where: str) -> str:
+    if not _SESSION.fullmatch(label):
+        raise ModelError(
+            f"{where}: '{label}' is not a session label (letters and digits, no ses-)"
+        )
+    return label
+
+
+def _difference(labels: Sequence[str], where: str) -> tuple[str, str]:
+    if len(labels) != 2 or labels[0] == labels[1]:
+        raise ModelError(f'{where}: a difference needs two different sessions, got {list(labels)}')
+    first, second = (_session(label, where) for label in labels)
+    return first, second
+
+
+def _only(nodes: list[_Node], level: str) -> _Node:
+    if len(nodes) != 1:
+        raise ModelError(f'Nodes: one node of level {level} is needed, there are {len(nodes)}')
+    return nodes[0]
+
+
+def _need_label(name: str, where: str, what: str) -> None:
+    if not _LABEL.fullmatch(name):
+        raise ModelError(
+            f"{where}: the {what} '{name}' becomes part of file names: letters and digits only, "
+            'a letter first'
+        )
+
+
+def _refuse_repeats(items: Iterable[str], where: str, what: str, *, fold: bool = False) -> None:
+    """Refuse a name that stands twice; with ``fold`` also in another case, for file names."""
+    seen = set()
+    for item in items:
+        key = item.lower() if fold else item
+        if key in seen:
+            raise ModelError(f'{where}: the {what} {item} stands twice')
+        seen.add(key)
+
+
+def _same_names(found: Sequence[str], needed: Sequence[str], where: str, other: str) -> None:
+    """Refuse names that stand in one of two places only."""
+    for name in found:
+        if name not in needed:
+            raise ModelError(f'{where}: {name} is not in {other} ({", ".join(needed) or "none"})')
+    for name in needed:
+        if name not in found:
+            raise ModelError(f'{where}: {name} of {other} is missing')
+
+
+@contextmanager
+def _as_model_error(where: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise ModelError(f'{where}: {error}') from None

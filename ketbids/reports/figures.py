@@ -1,0 +1,349 @@
+"""Figures of one run and of regions: arrays and frames in, PNG out."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ketbids.errors import InputError
+from ketbids.reports.canvas import DPI, INK, SOFT, WIDTH, new_figure, pixel_axes, png, text, tidy
+from ketbids.reports.maps import map_figure
+from ketbids.stats.motion import framewise_displacement
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ['design_figure', 'map_figure', 'motion_figure', 'roi_figure']
+
+#: Okabe and Ito's colours, distinguishable with every common colour vision; no yellow on white.
+PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#444444')
+
+_LEFT, _RIGHT = 310, 40
+_BETWEEN = 18
+
+
+def design_figure(
+    matrix: pd.DataFrame,
+    repetition_time: float,
+    *,
+    onsets: Mapping[str, Sequence[float]] | None = None,
+    title: str = 'Design matrix',
+) -> bytes:
+    """Draw a design matrix, time from left to right, one row per regressor.
+
+    Above it, on the same time axis, each condition's regressor with ticks at its trials' onsets.
+
+    Parameters
+    ----------
+    matrix : DataFrame, shape (n_volumes, n_regressors)
+        One column per regressor. Each is scaled to its largest magnitude: white is +1, mid-grey
+        0, black -1.
+    repetition_time : float
+        Seconds per volume; volume i spans i to i + 1 repetition times.
+    onsets : mapping of str to sequence of float, optional
+        Onsets in seconds of each condition's trials. A condition without a column is drawn
+        as 'not in the design'.
+    title : str
+        Title of the figure.
+
+    Returns
+    -------
+    bytes
+        A PNG, 1600 pixels wide.
+    """
+    if matrix.empty:
+        raise InputError(f'The design matrix has shape {matrix.shape}: there is nothing to draw.')
+    onsets = {} if onsets is None else onsets
+    n_volumes, n_columns = matrix.shape
+    duration = n_volumes * repetition_time
+    strip, row = 120, max(16, min(34, 900 // n_columns))
+    top = 84
+    matrix_top = top + len(onsets) * strip + (44 if onsets else 0)
+    height = matrix_top + row * n_columns + 110
+    figure = new_figure(height)
+    text(figure, 24, 18, title, size=12, weight='bold')
+    middle = (np.arange(n_volumes) + 0.5) * repetition_time
+    for place, (name, times) in enumerate(onsets.items()):
+        axes = _strip(figure, top + place * strip, strip - _BETWEEN, duration)
+        _condition(axes, name, times, matrix, middle, PALETTE[place % len(PALETTE)])
+    axes = _strip(figure, matrix_top, row * n_columns, duration)
+    values = matrix.to_numpy(dtype=np.float64)
+    largest = np.nanmax(np.abs(np.where(np.isfinite(values), values, 0)), axis=0)
+    scaled = values / np.where(largest > 0, largest, 1)
+    axes.imshow(
+        scaled.T,
+        extent=(0, duration, n_columns, 0),
+        cmap='gray',
+        vmin=-1,
+        vmax=1,
+        aspect='auto',
+        interpolation='nearest',
+    )
+    axes.hlines(np.arange(1, n_columns), 0, duration, color='white', linewidth=0.8)
+    size = 8 if row >= 24 else 5.5
+    names = [_shorten(str(name)) for name in matrix.columns]
+    axes.set_yticks(np.arange(n_columns) + 0.5, names, parse_math=False, size=size)
+    axes.tick_params(axis='y', length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+    _time_axis(axes)
+    return png(figure)
+
+
+def _condition(
+    axes: 'Axes',
+    name: str,
+    times: Sequence[float],
+    matrix: pd.DataFrame,
+    middle: npt.NDArray[np.floating],
+    colour: str,
+) -> None:
+    trials = np.asarray(times, dtype=np.float64)
+    noun = 'trial' if len(trials) == 1 else 'trials'
+    note = f'{_shorten(name)}\n{len(trials)} {noun}'
+    low, high = 0.0, 1.0
+    if name in matrix.columns:
+        regressor = matrix[name].to_numpy(dtype=np.float64)
+        axes.fill_between(middle, 0, regressor, color=colour, alpha=0.18, linewidth=0)
+        axes.plot(middle, regressor, color=colour, linewidth=1)
+        if np.isfinite(regressor).any():
+            low, high = min(0.0, float(np.nanmin(regressor))), float(np.nanmax(regressor))
+    else:
+        note += '\nnot in the design'
+    span = (high - low) or 1.0
+    axes.axhline(0, color=SOFT, linewidth=0.5)
+    axes.vlines(trials, low - 0.34 * span, low - 0.12 * span, color=colour, linewidth=1)
+    axes.set_ylim(low - 0.4 * span, high + 0.08 * span)
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_xticks([])
+    axes.text(
+        -0.012, 0.5, note, transform=axes.transAxes, ha='right', va='center', size=8,
+        color=INK, parse_math=False,
+    )  # fmt: skip
+
+
+def motion_figure(
+    movement: npt.ArrayLike,
+    displacement: npt.ArrayLike | None = None,
+    *,
+    repetition_time: float | None = None,
+    threshold: float = 0.5,
+    title: str = 'Head movement',
+) -> bytes:
+    """Draw realignment parameters and framewise displacement over time.
+
+    Parameters
+    ----------
+    movement : array_like, shape (n_volumes, 6)
+        Translations along x, y and z in mm, rotations about them in degrees.
+    displacement : array_like, shape (n_volumes,), optional
+        Framewise displacement in mm; computed from `movement` by default.
+    repetition_time : float, optional
+        Seconds per volume; without it the axis counts volumes.
+    threshold : float
+        Displacement in mm beyond which volumes are counted and marked.
+    title : str
+        Title of the figure.
+
+    Returns
+    -------
+    bytes
+        A PNG, 1600 pixels wide.
+    """
+    moved = np.asarray(movement, dtype=np.float64)
+    if displacement is None:
+        displacement = framewise_displacement(moved, rotation_unit='deg')
+    jump = np.asarray(displacement, dtype=np.float64)
+    if moved.ndim != 2 or moved.shape[1] != 6 or jump.shape != moved.shape[:1] or not len(moved):
+        raise InputError(
+            f'Movement of shape {moved.shape} and displacement of shape {jump.shape} cannot be '
+            'drawn: expected (volumes, 6) and (volumes,).'
+        )
+    figure = new_figure(760)
+    text(figure, 24, 18, title, size=12, weight='bold')
+    step = 1.0 if repetition_time is None else repetition_time
+    offset = 1.0 if repetition_time is None else 0.5 * repetition_time
+    time = np.arange(len(moved)) * step + offset
+    duration = len(moved) * step + (1 if repetition_time is None else 0)
+    panels = (('Translation\n(mm)', moved[:, :3]), ('Rotation\n(degrees)', moved[:, 3:]))
+    for place, (name, lines) in enumerate(panels):
+        axes = _strip(figure, 84 + place * 190, 160, duration)
+        axes.axhline(0, color=SOFT, linewidth=0.5)
+        for axis, line, colour in zip('xyz', lines.T, PALETTE, strict=False):
+            axes.plot(time, line, color=colour, linewidth=1.1, label=axis)
+        _panel_name(axes, name)
+        axes.set_xticklabels([])
+        axes.legend(
+            loc='lower right', bbox_to_anchor=(1, 0.92), ncols=3, frameon=False, fontsize=7.5,
+            handlelength=1.4, columnspacing=1.2, borderpad=0,
+        )  # fmt: skip
+    axes = _strip(figure, 484, 190, duration)
+    beyond = jump > threshold
+    axes.fill_between(time, 0, jump, color=PALETTE[6], alpha=0.15, linewidth=0)
+    axes.plot(time, jump, color=PALETTE[6], linewidth=1)
+    axes.plot(time[beyond], jump[beyond], '.', color=PALETTE[1], markersize=4)
+    axes.axhline(threshold, color=PALETTE[1], linewidth=0.8, linestyle=(0, (4, 3)))
+    highest = float(np.nanmax(jump)) if np.isfinite(jump).any() else 0.0
+    axes.set_ylim(0, 1.08 * max(highest, 1.1 * threshold))
+    _panel_name(axes, 'Framewise\ndisplacement\n(mm)')
+    # the first volume has no predecessor
+    mean = float(np.nanmean(jump[1:])) if len(jump) > 1 else 0.0
+    summary = (
+        f'mean {mean:.2f} mm, maximum {highest:.2f} mm, '
+        f'{beyond.sum()} of {len(jump)} volumes > {threshold:g} mm'
+    )
+    text(figure, WIDTH - _RIGHT, 452, summary, size=8, color=SOFT, ha='right')
+    if repetition_time is None:
+        axes.set_xlabel('Volume', size=8, color=INK, labelpad=2)
+    else:
+        _time_axis(axes)
+    return png(figure)
+
+
+def _strip(figure: 'Figure', top: float, height: float, duration: float) -> 'Axes':
+    axes = pixel_axes(figure, _LEFT, top, WIDTH - _LEFT - _RIGHT, height)
+    axes.set_axis_on()
+    tidy(axes)
+    axes.set_xlim(0, duration)
+    return axes
+
+
+def _panel_name(axes: 'Axes', name: str) -> None:
+    axes.text(
+        -0.055, 0.5, name, transform=axes.transAxes, ha='right', va='center', size=8.5, color=INK
+    )
+    axes.locator_params(axis='y', nbins=4)
+
+
+def _time_axis(axes: 'Axes') -> None:
+    axes.set_xlabel('Time (s)', size=8, color=INK, labelpad=2)
+
+
+def _shorten(name: str, longest: int = 21) -> str:
+    return name if len(name) <= longest else name[: longest - 1] + '\N{HORIZONTAL ELLIPSIS}'
+
+
+def roi_figure(
+    table: pd.DataFrame,
+    *,
+    label: str = 'Mean contrast value',
+    title: str = 'Regions of interest',
+) -> bytes:
+    """Draw region means by session and group: every participant, the mean and its interval.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per region, participant and session, with the columns ``value``, ``session_id``
+        and ``group``; ``roi`` makes one panel each, and ``participant_id`` joins a participant's
+        sessions by a line. Rows without a value are left out.
+    label : str
+        Quantity and unit of the values.
+    title : str
+        Title of the figure.
+
+    Returns
+    -------
+    bytes
+        A PNG, 1600 pixels wide. Bars are 95 % intervals of the mean (Student's t), within each
+        session and group; they say nothing of differences within participants.
+
+    Raises
+    ------
+    InputError
+        A column is missing, or no row has a value.
+    """
+    missing = {'value', 'session_id', 'group'} - set(table.columns)
+    if missing:
+        raise InputError(f'The table of region means lacks the columns {sorted(missing)}.')
+    rows = table[np.isfinite(pd.to_numeric(table['value'], errors='coerce'))]
+    if rows.empty:
+        raise InputError('The table of region means has no values: there is nothing to draw.')
+    rows = rows.assign(value=rows['value'].astype(float))
+    for column in ('session_id', 'group'):
+        rows[column] = rows[column].astype(str)
+    regions = list(dict.fromkeys(rows['roi'].astype(str))) if 'roi' in rows else ['']
+    sessions, groups = sorted(set(rows['session_id'])), sorted(set(rows['group']))
+    columns = min(len(regions), 4)
+    n_rows = -(-len(regions) // columns)
+    panel_height = 400
+    figure = new_figure(130 + n_rows * panel_height)
+    text(figure, 24, 18, title, size=12, weight='bold')
+    _legend(figure, groups)
+    width = (WIDTH - 110) / columns
+    for place, region in enumerate(regions):
+        of_region = rows[rows['roi'].astype(str) == region] if 'roi' in rows else rows
+        x = 110 + (place % columns) * width + 40
+        y = 150 + (place // columns) * panel_height
+        axes = pixel_axes(figure, x, y, min(width - 90, 420), panel_height - 100)
+        axes.set_axis_on()
+        tidy(axes)
+        _region_panel(axes, of_region, sessions, groups)
+        text(figure, x, y - 14, _shorten(region, 80 // columns), va='bottom', weight='bold')
+    figure.text(
+        34 / WIDTH, 0.5 - 20 / (figure.get_size_inches()[1] * DPI), label, rotation=90,
+        ha='center', va='center', size=9, color=INK, parse_math=False,
+    )  # fmt: skip
+    return png(figure)
+
+
+def _legend(figure: 'Figure', groups: Sequence[str]) -> None:
+    x = 24.0
+    for place, group in enumerate(groups):
+        name = _shorten(group)
+        colour = PALETTE[place % len(PALETTE)]
+        text(figure, x, 74, '\N{BLACK CIRCLE}', size=8, color=colour)
+        text(figure, x + 26, 72, name, size=9)
+        x += 26 + 19 * len(name) + 40
+    note = 'Small: participants. Large: mean and 95 % interval.'
+    text(figure, WIDTH - 40, 74, note, size=8, color=SOFT, ha='right')
+
+
+def _region_panel(
+    axes: 'Axes', rows: pd.DataFrame, sessions: Sequence[str], groups: Sequence[str]
+) -> None:
+    from scipy.stats import t as student
+
+    axes.axhline(0, color=SOFT, linewidth=0.6)
+    apart = 0.5 / max(len(groups), 1)
+    for code, group in enumerate(groups):
+        colour = PALETTE[code % len(PALETTE)]
+        of_group = rows[rows['group'] == group]
+        centre = (code - (len(groups) - 1) / 2) * apart
+        place = of_group['session_id'].map(sessions.index).to_numpy() + centre
+        # the same spread for the same table: golden-ratio steps fill the width evenly
+        jitter = (np.arange(len(of_group)) * 0.6180339887 % 1 - 0.5) * apart * 0.45
+        if 'participant_id' in rows:
+            spread = pd.Series(jitter, index=of_group['participant_id'].astype(str))
+            jitter = of_group['participant_id'].astype(str).map(
+                spread[~spread.index.duplicated()]
+            ).to_numpy()  # fmt: skip
+            drawn = of_group.assign(place=place + jitter)
+            for _, own in drawn.groupby(drawn['participant_id'].astype(str)):
+                own = own.sort_values('place')
+                axes.plot(own['place'], own['value'], color=colour, alpha=0.25, linewidth=0.6)
+        axes.plot(
+            place + jitter, of_group['value'], 'o', color=colour, alpha=0.45, markersize=2.6,
+            markeredgewidth=0,
+        )  # fmt: skip
+        for number, session in enumerate(sessions):
+            value = of_group.loc[of_group['session_id'] == session, 'value'].to_numpy()
+            if not len(value):
+                continue
+            half = 0.0
+            if len(value) > 1:
+                error = value.std(ddof=1) / np.sqrt(len(value))
+                half = float(student.ppf(0.975, len(value) - 1) * error)
+            axes.errorbar(
+                number + centre + apart * 0.36, value.mean(), half, fmt='o', color=colour,
+                markersize=5, markeredgecolor='white', markeredgewidth=0.7, elinewidth=1.4,
+            )  # fmt: skip
+    axes.set_xlim(-0.6, len(sessions) - 0.4)
+    names = [_shorten(session, 10) for session in sessions]
+    axes.set_xticks(range(len(sessions)), names, parse_math=False)
+    axes.locator_params(axis='y', nbins=5)

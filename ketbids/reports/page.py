@@ -1,0 +1,368 @@
+"""The pages of a participant and of the group: plain values in, one self-contained HTML out.
+
+Sections of a page are frozen dataclasses. They name their pictures by relative path, so that a
+process can save its section as JSON (`SessionSection.to_dict`) and another can assemble the page.
+"""
+
+import base64
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from ketbids.errors import InputError
+from ketbids.reports.tables import Table
+
+__all__ = [
+    'AnalysisSection',
+    'Direction',
+    'GroupPage',
+    'ImageLoader',
+    'Link',
+    'ParticipantPage',
+    'Picture',
+    'RunSection',
+    'SessionSection',
+    'group_page',
+    'participant_page',
+]
+
+#: From a picture's relative path to its bytes (PNG or SVG).
+ImageLoader: TypeAlias = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of a page.
+
+    Attributes
+    ----------
+    path : str
+        What the image loader is asked for: a path relative to the section's file.
+    title : str
+        Heading for screen readers; the picture carries its own visible title.
+    alt : str
+        What the picture shows, in words, for who cannot see it; `title` by default.
+    caption : str
+        Shown beneath.
+    """
+
+    path: str
+    title: str
+    alt: str = ''
+    caption: str = ''
+
+
+@dataclass(frozen=True)
+class RunSection:
+    """One run on the participant's page.
+
+    Attributes
+    ----------
+    title : str
+        Heading, e.g. ``Task carit, run 1``.
+    facts : tuple of (str, str)
+        Names and values: repetition time, volumes, effective smoothing, noise model ...
+    trials : Table, optional
+        Trials per condition.
+    notes, warnings : tuple of str
+        Repairs and exclusions; what a reader must know before trusting the run.
+    design, motion : Picture, optional
+        Design matrix; head movement.
+    maps : tuple of Picture
+        Contrast maps.
+    """
+
+    title: str
+    facts: tuple[tuple[str, str], ...] = ()
+    trials: Table | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    design: Picture | None = None
+    motion: Picture | None = None
+    maps: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True)
+class SessionSection:
+    """One session on the participant's page, written by the process that analysed it.
+
+    Attributes
+    ----------
+    session_id : str
+        Label without ``ses-``.
+    runs : tuple of RunSection
+        Its runs.
+    maps : tuple of Picture
+        Maps of the whole session, where runs were combined.
+    messages : tuple of str
+        What went wrong or was left out in this session.
+    """
+
+    session_id: str
+    runs: tuple[RunSection, ...] = ()
+    maps: tuple[Picture, ...] = ()
+    messages: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists and strings, for ``json.dump``."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> 'SessionSection':
+        """Undo `to_dict`, after a round trip through JSON.
+
+        Raises
+        ------
+        InputError
+            A key is missing, unknown or of the wrong kind.
+        """
+        try:
+            return cls(
+                session_id=str(content['session_id']),
+                runs=tuple(_run_from_dict(run) for run in content['runs']),
+                maps=tuple(Picture(**picture) for picture in content['maps']),
+                messages=tuple(content['messages']),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f'A saved session of a report cannot be read ({type(error).__name__}: {error}). '
+                'It may come from another version: remove it and run the session again.'
+            ) from error
+
+
+def _run_from_dict(content: Mapping[str, Any]) -> RunSection:
+    plain = dict(content)
+    for key in ('design', 'motion'):
+        if plain[key] is not None:
+            plain[key] = Picture(**plain[key])
+    plain['maps'] = tuple(Picture(**picture) for picture in plain['maps'])
+    plain['facts'] = tuple((str(name), str(value)) for name, value in plain['facts'])
+    plain['trials'] = None if plain['trials'] is None else Table.from_dict(plain['trials'])
+    plain['notes'], plain['warnings'] = tuple(plain['notes']), tuple(plain['warnings'])
+    return RunSection(**plain)
+
+
+@dataclass(frozen=True)
+class ParticipantPage:
+    """What a participant's page shows.
+
+    Attributes
+    ----------
+    participant_id : str
+        Label without ``sub-``.
+    version : str
+        Version of the software.
+    sessions : tuple of SessionSection
+        In the order of the page.
+    messages : tuple of str
+        About the participant as a whole.
+    about : tuple of (str, str)
+        Names and values that identify the participant (group, age ...).
+    """
+
+    participant_id: str
+    version: str
+    sessions: tuple[SessionSection, ...]
+    messages: tuple[str, ...] = ()
+    about: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One direction of a contrast.
+
+    Attributes
+    ----------
+    heading : str
+        The direction in plain English, e.g. ``Lower at TP3 than at TP1``.
+    sentence : str
+        What was found; see `ketbids.reports.sentences.survival_sentence`.
+    clusters : Table, optional
+        Significant clusters; None where nothing survives.
+    """
+
+    heading: str
+    sentence: str
+    clusters: Table | None = None
+
+
+@dataclass(frozen=True)
+class Link:
+    """A file beside the page: its name for people and its path relative to the page."""
+
+    text: str
+    path: str
+
+
+@dataclass(frozen=True)
+class AnalysisSection:
+    """One analysis on the group page.
+
+    Attributes
+    ----------
+    name : str
+        The analysis's name in the model file.
+    title : str
+        Heading for people; `name` stands beside it.
+    design : str
+        The design in a sentence.
+    n : int
+        Maps in the analysis.
+    participants : tuple of str
+        Who is in.
+    excluded : Table, optional
+        Rows left out, with reasons.
+    settings : str
+        One line: tails, total alpha, shuffles, lowest reachable p.
+    warnings : tuple of str
+        Skewness, unequal variances, too few shuffles ...
+    figure : Picture, optional
+        The map.
+    directions : tuple of Direction
+        What was found, per direction.
+    regions : Table, optional
+        Means of regions of interest.
+    regions_figure : Picture, optional
+        The same as a picture.
+    links : tuple of Link
+        The analysis's files.
+    """
+
+    name: str
+    title: str
+    design: str
+    n: int
+    participants: tuple[str, ...] = ()
+    excluded: Table | None = None
+    settings: str = ''
+    warnings: tuple[str, ...] = ()
+    figure: Picture | None = None
+    directions: tuple[Direction, ...] = ()
+    regions: Table | None = None
+    regions_figure: Picture | None = None
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroupPage:
+    """What the group page shows.
+
+    Attributes
+    ----------
+    title, version : str
+        Heading; version of the software.
+    methods : tuple of str
+        Paragraphs of the methods.
+    participants : Table, optional
+        Participants by group and session.
+    analyses : tuple of AnalysisSection
+        In the order of the page.
+    associations : Table, optional
+        Regions against scores; its ``selection`` column says how independent the region is.
+    associations_figure : Picture, optional
+        The same as a picture.
+    footnotes : tuple of str
+        Beneath the associations; circularity above all.
+    links : tuple of Link
+        Files beside the page.
+    messages : tuple of str
+        Analyses that failed, sessions that are missing ...
+    """
+
+    title: str
+    version: str
+    methods: tuple[str, ...] = ()
+    participants: Table | None = None
+    analyses: tuple[AnalysisSection, ...] = ()
+    associations: Table | None = None
+    associations_figure: Picture | None = None
+    footnotes: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    messages: tuple[str, ...] = ()
+
+
+def participant_page(page: ParticipantPage, image_loader: ImageLoader) -> str:
+    """Make a participant's page.
+
+    Parameters
+    ----------
+    page : ParticipantPage
+        What it shows. Every string is escaped: none can bring markup into the page.
+    image_loader : callable
+        From the path of a picture to its bytes, which are embedded.
+
+    Returns
+    -------
+    str
+        One HTML document without scripts and without requests to anywhere.
+
+    Raises
+    ------
+    InputError
+        A picture is neither PNG nor SVG.
+    """
+    return _render('participant.html.jinja', page, image_loader)
+
+
+def group_page(page: GroupPage, image_loader: ImageLoader) -> str:
+    """Make the group page; see `participant_page`.
+
+    Raises
+    ------
+    InputError
+        A picture is neither PNG nor SVG, or a link leaves the folder of the page.
+    """
+    return _render('group.html.jinja', page, image_loader)
+
+
+def _render(template: str, page: ParticipantPage | GroupPage, image_loader: ImageLoader) -> str:
+    import jinja2
+
+    def embed(path: str) -> str:
+        return _data_uri(path, image_loader(path))
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(_template),
+    )
+    environment.filters.update(embed=embed, relative=_relative)
+    return environment.get_template(template).render(page=page, css=_css())
+
+
+def _template(name: str) -> str:
+    folder = resources.files('ketbids.data').joinpath('templates')
+    return folder.joinpath(name).read_text(encoding='utf-8')
+
+
+def _css() -> Any:
+    from markupsafe import Markup
+
+    return Markup(_template('report.css'))  # noqa: S704 (a packaged file)
+
+
+def _data_uri(path: str, content: bytes) -> str:
+    if content.startswith(b'\x89PNG\r\n\x1a\n'):
+        kind = 'image/png'
+    elif re.match(
+        rb'\s*(<\?xml[^>]*>\s*)?(<!DOCTYPE svg[^>]*>\s*|<!--.*?-->\s*)*<svg\b', content, re.S
+    ):
+        kind = 'image/svg+xml'
+    else:
+        raise InputError(f'{path} is neither a PNG nor an SVG: it cannot go into a report.')
+    return f'data:{kind};base64,{base64.b64encode(content).decode("ascii")}'
+
+
+def _relative(path: str) -> str:
+    """Percent-encode a relative path; refuse anything that leads elsewhere."""
+    parts = path.split('/')
+    if not path or path.startswith('/') or '..' in parts or '\\' in path:
+        raise InputError(f'A link to {path!r} leaves the folder of the page: give a path in it.')
+    # "./" keeps a colon in the first part from reading as a scheme
+    return './' + quote(path, safe='/')

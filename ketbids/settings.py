@@ -1,0 +1,156 @@
+"""What one run of ketbids was asked to do, as frozen values."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    'FirstLevelSettings',
+    'GroupSettings',
+    'PathSettings',
+    'ResourceSettings',
+    'SelectionSettings',
+    'Settings',
+    'as_toml',
+]
+
+
+@dataclass(frozen=True)
+class PathSettings:
+    """Folders and files; all absolute.
+
+    Attributes
+    ----------
+    bids_dir, output_dir, work_dir : Path
+    derivatives : tuple of Path
+        Preprocessed data, searched in this order.
+    model : Path
+        The model file.
+    exclusions : Path or None
+        Table of runs that are left out.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    work_dir: Path
+    model: Path
+    derivatives: tuple[Path, ...] = ()
+    exclusions: Path | None = None
+
+
+@dataclass(frozen=True)
+class SelectionSettings:
+    """Which data: empty means all. Labels without their ``sub-``, ``ses-`` prefix."""
+
+    participants: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FirstLevelSettings:
+    """Choices of the participant level.
+
+    Attributes
+    ----------
+    drop_volumes : int
+        Volumes that were removed from the start of each run: events are shifted by as many TR.
+    smoothing_fwhm : float
+        Added smoothing, mm.
+    hrf_model : str
+        Name of nilearn's haemodynamic model.
+    high_pass : float
+        Cut-off of the cosine high-pass, Hz.
+    """
+
+    drop_volumes: int
+    smoothing_fwhm: float
+    hrf_model: str
+    high_pass: float
+
+
+@dataclass(frozen=True)
+class GroupSettings:
+    """Choices of the group level.
+
+    Attributes
+    ----------
+    analyses : tuple of str
+        Names of group nodes; empty means all.
+    permutations : int
+    seed : int
+    tails : {'two', 'each', 'positive'}
+    """
+
+    analyses: tuple[str, ...] = ()
+    permutations: int = 5000
+    seed: int = 0
+    tails: str = 'two'
+
+
+@dataclass(frozen=True)
+class ResourceSettings:
+    """What the run may use.
+
+    Attributes
+    ----------
+    nprocs : int
+        Processes at once.
+    omp_nthreads : int
+        Threads of one process.
+    mem_mb : int
+        Memory that the scheduler may plan with, MB.
+    """
+
+    nprocs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    omp_nthreads: int = 1
+    mem_mb: int = 4000
+    stop_on_first_crash: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run of ketbids."""
+
+    level: str
+    paths: PathSettings
+    selection: SelectionSettings
+    first_level: FirstLevelSettings
+    group: GroupSettings
+    resources: ResourceSettings
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return 'true' if value else 'false'
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, tuple):
+        return '[' + ', '.join(_toml_value(item) for item in value) + ']'
+    text = str(value).replace('\\', '\\\\').replace('"', '\\"')
+    text = ''.join(c if c.isprintable() else f'\\u{ord(c):04x}' for c in text)
+    return f'"{text}"'
+
+
+def as_toml(settings: Settings, extra: Mapping[str, str]) -> str:
+    """Write resolved settings as TOML text.
+
+    Parameters
+    ----------
+    settings : Settings
+    extra : mapping of str to str
+        Further top-level keys, e.g. the version.
+    """
+    lines = [f'{key} = {_toml_value(value)}' for key, value in extra.items()]
+    tables = []
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if is_dataclass(value) and not isinstance(value, type):
+            rows = [f'{k} = {_toml_value(v)}' for k, v in asdict(value).items() if v is not None]
+            tables.append('\n'.join([f'[{item.name}]', *rows]))
+        else:
+            lines.append(f'{item.name} = {_toml_value(value)}')
+    return '\n\n'.join(['\n'.join(lines), *tables]) + '\n'

@@ -1,0 +1,352 @@
+"""Design matrices of single runs, and the contrasts that can be estimated from them."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ketbids.errors import InputError
+
+__all__ = ['HRF_MODELS', 'ContrastWeights', 'RunDesign', 'contrast_weights', 'run_design']
+
+#: Haemodynamic responses on offer, by nilearn's names.
+HRF_MODELS = ('spm', 'spm + derivative', 'glover', 'glover + derivative')
+
+#: Time grid of the convolution; nilearn's 50 lets the height of a 0.6 s event vary by 1.5 %.
+_OVERSAMPLING = 200
+#: Events that start longer than this before the first volume (s) leave no trace in the run.
+_BEFORE = 24.0
+#: Longer than any haemodynamic response on offer (s).
+_RESPONSE_LENGTH = 32.0
+#: Singular values below this share of the largest, of columns of length 1, count as 0.
+_RANK_TOLERANCE = 1e-8
+#: Share of a contrast that may lie outside the row space of the design.
+_ESTIMABLE = 1e-6
+
+
+class RunDesign(NamedTuple):
+    """The design of one run.
+
+    Attributes
+    ----------
+    matrix : DataFrame, shape (n_volumes, n_columns)
+        Conditions (each followed by its ``_derivative`` if asked for), confounds, cosines
+        (``drift_1``, ...) and ``constant``; the index is the time of the volumes in s.
+    conditions : tuple of str
+        Conditions with trials.
+    dropped : tuple of str
+        Conditions without trials, which have no column.
+    peaks : dict of str to float
+        Height of the regressor of one isolated event of the condition's most frequent duration.
+    notes : tuple of str
+        What was done to the input, for the report.
+    """
+
+    matrix: pd.DataFrame
+    conditions: tuple[str, ...]
+    dropped: tuple[str, ...]
+    peaks: dict[str, float]
+    notes: tuple[str, ...]
+
+
+class ContrastWeights(NamedTuple):
+    """Contrasts as weights of the columns of one design.
+
+    Attributes
+    ----------
+    weights : dict of str to (ndarray of shape (n_columns,) or None)
+        Weights of each contrast; None if it is not estimable.
+    reasons : dict of str to str
+        Why, for each contrast that is not estimable.
+    """
+
+    weights: dict[str, npt.NDArray[np.float64] | None]
+    reasons: dict[str, str]
+
+
+def run_design(
+    coded: pd.DataFrame,
+    conditions: Sequence[str],
+    n_volumes: int,
+    repetition_time: float,
+    *,
+    slice_time_ref: float = 0.5,
+    hrf_model: str = 'spm',
+    high_pass: float = 0.005,
+    confounds: pd.DataFrame | None = None,
+) -> RunDesign:
+    """Build the design matrix of a run.
+
+    Regressors are events of the file's durations, of height 1, convolved with the haemodynamic
+    response and sampled at the time of each volume (nilearn's
+    ``make_first_level_design_matrix``; a derivative is orthogonalised to its condition there).
+    A condition without trials has no column.
+
+    Parameters
+    ----------
+    coded : DataFrame
+        Columns ``onset``, ``duration`` (s) and ``condition``; rows of other conditions are not
+        modelled. Onsets may be negative where first volumes were removed.
+    conditions : sequence of str
+        Conditions, in the order of the columns.
+    n_volumes : int
+        Volumes of the run.
+    repetition_time : float
+        Seconds from one volume to the next.
+    slice_time_ref : float
+        Time of a volume within its repetition time, from 0 (start) to 1.
+    hrf_model : {'spm', 'spm + derivative', 'glover', 'glover + derivative'}
+        Haemodynamic response.
+    high_pass : float
+        Cut-off of the cosines in Hz; 0 for none.
+    confounds : DataFrame, shape (n_volumes, n_confounds), optional
+        Regressors of no interest. Missing values in the first row (as of derivatives) become 0,
+        constant columns are left out; both are noted.
+
+    Returns
+    -------
+    RunDesign
+        The matrix, conditions with and without trials, heights of one event's regressor.
+
+    Raises
+    ------
+    InputError
+        An option is out of range, no event belongs to a condition, an event starts after the
+        end of the run, or the confounds do not fit.
+    """
+    _check_options(conditions, n_volumes, repetition_time, slice_time_ref, hrf_model, high_pass)
+    modelled, notes = _modelled_events(coded, conditions, n_volumes * repetition_time)
+    present = tuple(name for name in conditions if (modelled['condition'] == name).any())
+    dropped = tuple(name for name in conditions if name not in present)
+    if not present:
+        raise InputError(
+            f'No event of the run belongs to a condition ({", ".join(conditions)}): check the '
+            'trial types of the events file against the model.'
+        )
+    extra, more_notes = _confounds(confounds, n_volumes)
+    frame_times = (np.arange(n_volumes, dtype=np.float64) + slice_time_ref) * repetition_time
+    matrix = _convolved(modelled, present, frame_times, hrf_model, high_pass)
+    clash = sorted(set(matrix.columns) & set(extra.columns))
+    if clash:
+        raise InputError(
+            f'Confound columns have the names of design columns: {", ".join(clash)}. Rename them.'
+        )
+    extra.index = matrix.index
+    n_task = sum(1 + ('derivative' in hrf_model) for _ in present)
+    parts = [matrix.iloc[:, :n_task], extra, matrix.iloc[:, n_task:]]
+    peaks = {}
+    for name in present:
+        durations = modelled.loc[modelled['condition'] == name, 'duration']
+        duration = float(durations.round(3).mode().iloc[0])
+        peaks[name] = _peak(duration, repetition_time, hrf_model)
+    return RunDesign(pd.concat(parts, axis=1), present, dropped, peaks, (*notes, *more_notes))
+
+
+def contrast_weights(
+    matrix: pd.DataFrame,
+    contrasts: Mapping[str, Mapping[str, float]],
+    dropped: Sequence[str] = (),
+) -> ContrastWeights:
+    """Turn contrasts of named columns into weights, where they can be estimated.
+
+    A contrast is estimable if it lies in the row space of the design.
+
+    Parameters
+    ----------
+    matrix : DataFrame, shape (n_volumes, n_columns)
+        Design matrix.
+    contrasts : mapping of str to (mapping of str to float)
+        Contrast name to the weight of each column it needs.
+    dropped : sequence of str
+        Conditions that have no column because they had no trials, for the reasons.
+
+    Returns
+    -------
+    ContrastWeights
+        Weights, None where not estimable, and the reasons.
+    """
+    columns = list(matrix.columns)
+    values = matrix.to_numpy(dtype=np.float64)
+    scale = np.linalg.norm(values, axis=0)
+    scale[scale == 0] = 1
+    _, size, rows = np.linalg.svd(values / scale, full_matrices=False)
+    rows = rows[size > size[0] * _RANK_TOLERANCE]
+    weights: dict[str, npt.NDArray[np.float64] | None] = {}
+    reasons: dict[str, str] = {}
+    for name, terms in contrasts.items():
+        weights[name] = None
+        needed = {column: float(weight) for column, weight in terms.items() if weight != 0}
+        absent = [column for column in needed if column not in columns]
+        if not needed:
+            reasons[name] = 'all its weights are 0'
+        elif absent:
+            without = [column for column in absent if column in dropped]
+            unknown = [column for column in absent if column not in dropped]
+            parts = []
+            if without:
+                parts.append(f'no trials of {", ".join(without)} in this run')
+            if unknown:
+                parts.append(f'the design has no column {", ".join(unknown)}')
+            reasons[name] = '; '.join(parts)
+        else:
+            vector = np.zeros(len(columns))
+            for column, weight in needed.items():
+                vector[columns.index(column)] = weight
+            # In the scaled columns, x / s, the same contrast has weights c / s.
+            scaled = vector / scale
+            left = scaled - rows.T @ (rows @ scaled)
+            if np.linalg.norm(left) > _ESTIMABLE * np.linalg.norm(scaled):
+                reasons[name] = (
+                    f'{", ".join(needed)} cannot be told from other columns of the design'
+                )
+            else:
+                weights[name] = vector
+    return ContrastWeights(weights, reasons)
+
+
+def _check_options(
+    conditions: Sequence[str],
+    n_volumes: int,
+    repetition_time: float,
+    slice_time_ref: float,
+    hrf_model: str,
+    high_pass: float,
+) -> None:
+    if hrf_model not in HRF_MODELS:
+        raise InputError(
+            f'There is no haemodynamic response {hrf_model!r}; choose from: '
+            f'{", ".join(HRF_MODELS)}.'
+        )
+    if not (np.isfinite(repetition_time) and repetition_time > 0):
+        raise InputError(
+            f'The repetition time is {repetition_time} s; it must be more than 0: correct the '
+            'sidecar or header of the run.'
+        )
+    if n_volumes < 2:
+        raise InputError(f'The run has {n_volumes} volumes; a design needs at least 2.')
+    if not 0 <= slice_time_ref <= 1:
+        raise InputError(f'The slice time reference is {slice_time_ref}; it must be 0 to 1.')
+    nyquist = 0.5 / repetition_time
+    if not 0 <= high_pass < nyquist:
+        raise InputError(
+            f'The high-pass cut-off is {high_pass} Hz; at a repetition time of '
+            f'{repetition_time} s it must be 0 or more and less than {nyquist:g} Hz.'
+        )
+    if not conditions or len(set(conditions)) != len(conditions):
+        raise InputError(
+            f'The conditions must be different names, at least one; there are: '
+            f'{", ".join(conditions) or "none"}.'
+        )
+
+
+def _modelled_events(
+    coded: pd.DataFrame, conditions: Sequence[str], run_length: float
+) -> tuple[pd.DataFrame, list[str]]:
+    modelled = coded.loc[coded['condition'].isin(list(conditions))]
+    modelled = modelled[['onset', 'duration', 'condition']].reset_index(drop=True)
+    late = modelled.loc[modelled['onset'] >= run_length]
+    if len(late):
+        row = late.iloc[-1]
+        raise InputError(
+            f'{len(late)} events start after the run has ended (the last, {row["condition"]}, at '
+            f'{row["onset"]:g} s; the volumes last {run_length:g} s): the events belong to '
+            'another run, volumes are missing, or the repetition time is wrong.'
+        )
+    notes = []
+    early = modelled['onset'] < -_BEFORE
+    if early.any():
+        notes.append(
+            f'events more than {_BEFORE:g} s before the first volume, left out: {int(early.sum())}'
+        )
+        modelled = modelled.loc[~early].reset_index(drop=True)
+    repeated = modelled.duplicated()
+    if repeated.any():
+        notes.append(f'events repeated in the file, modelled once: {int(repeated.sum())}')
+        modelled = modelled.loc[~repeated].reset_index(drop=True)
+    impulses = modelled.loc[modelled['duration'] == 0, 'condition'].value_counts()
+    notes.extend(
+        f'events of {name} with duration 0, modelled as impulses of 1/{_OVERSAMPLING} of the '
+        f'repetition time: {count}'
+        for name, count in impulses.items()
+    )
+    return modelled, notes
+
+
+def _confounds(
+    confounds: pd.DataFrame | None, n_volumes: int
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    if confounds is None:
+        return pd.DataFrame(index=range(n_volumes)), ()
+    if len(confounds) != n_volumes:
+        raise InputError(
+            f'The confounds have {len(confounds)} rows, the run has {n_volumes} volumes: give '
+            'the confounds of this run, cut as its volumes are.'
+        )
+    notes = []
+    columns: dict[str, npt.NDArray[np.float64]] = {}
+    for name in confounds.columns:
+        values = pd.to_numeric(confounds[name], errors='coerce').to_numpy(np.float64, copy=True)
+        if not np.isfinite(values[0]):
+            values[0] = 0
+            notes.append(f'confound {name}: missing value of the first volume set to 0')
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            raise InputError(
+                f'Confound {name} has no number in row {bad[0] + 1} '
+                f'({confounds[name].iloc[bad[0]]!r}): correct or leave out the column.'
+            )
+        if np.ptp(values) == 0:
+            notes.append(f'confound {name}: constant, left out')
+        else:
+            columns[str(name)] = values
+    return pd.DataFrame(columns, index=range(n_volumes)), tuple(notes)
+
+
+def _convolved(
+    modelled: pd.DataFrame,
+    present: Sequence[str],
+    frame_times: npt.NDArray[np.float64],
+    hrf_model: str,
+    high_pass: float,
+) -> pd.DataFrame:
+    # Slow to import (1.5 s), and needed here only.
+    from nilearn.glm.first_level import make_first_level_design_matrix
+
+    # nilearn sorts conditions by name, and some names surprise it: ours go in under codes.
+    codes = {name: f'c{number:04d}' for number, name in enumerate(present)}
+    events = modelled.assign(trial_type=modelled['condition'].map(codes))
+    with warnings.catch_warnings():
+        # Impulses are in the notes of the design already.
+        warnings.filterwarnings('ignore', message='.*null duration')
+        matrix = make_first_level_design_matrix(
+            frame_times,
+            events[['onset', 'duration', 'trial_type']],
+            hrf_model=hrf_model,
+            drift_model='cosine' if high_pass > 0 else None,
+            high_pass=high_pass,
+            min_onset=-_BEFORE - 1,
+            oversampling=_OVERSAMPLING,
+        )
+    names = {code: name for name, code in codes.items()}
+    names.update({f'{code}_derivative': f'{name}_derivative' for name, code in codes.items()})
+    return matrix.rename(columns=names)
+
+
+def _peak(duration: float, repetition_time: float, hrf_model: str) -> float:
+    """Maximum of the regressor of one event, sampled ten times per volume."""
+    from nilearn.glm.first_level import compute_regressor
+
+    step = repetition_time / 10
+    times = np.arange(0, duration + _RESPONSE_LENGTH + step, step)
+    # The oversampling keeps the time grid of the design, on which an impulse has its length.
+    regressor, _ = compute_regressor(
+        (np.zeros(1), np.full(1, duration), np.ones(1)),
+        hrf_model.split(' ')[0],
+        times,
+        oversampling=_OVERSAMPLING // 10,
+        min_onset=0,
+    )
+    return float(regressor[:, 0].max())

@@ -1,0 +1,156 @@
+"""What a model file means, as frozen typed values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ketbids.errors import ModelError
+from ketbids.stats.events import Condition
+from ketbids.stats.groupdesign import Scheme
+
+__all__ = ['Analysis', 'Associations', 'Contrast', 'RunModel', 'StudyModel']
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Weighted sum of parameters, tested by t.
+
+    Attributes
+    ----------
+    name : str
+    weights : mapping of str to float
+        By condition (first level) or column of the group design (``Intercept``, ``group[TRD]``).
+    description : str
+    """
+
+    name: str
+    weights: Mapping[str, float]
+    description: str = ''
+
+
+@dataclass(frozen=True)
+class RunModel:
+    """The first level.
+
+    Attributes
+    ----------
+    name : str
+        Name of its node.
+    conditions : tuple of Condition
+        One regressor each.
+    hrf_model : str
+        Nilearn's name of the haemodynamic response.
+    high_pass : float or None
+        Cut-off in Hz.
+    response_column : str or None
+        Column of the events that holds the time of the response.
+    response_window : tuple of float or None
+        Seconds after onset in which a response belongs to the trial.
+    contrasts : tuple of Contrast
+    """
+
+    name: str
+    conditions: tuple[Condition, ...]
+    hrf_model: str
+    high_pass: float | None
+    response_column: str | None
+    response_window: tuple[float, float] | None
+    contrasts: tuple[Contrast, ...]
+
+
+@dataclass(frozen=True)
+class Associations:
+    """Correlations of regional values with a score.
+
+    Attributes
+    ----------
+    score : str
+        A derived variable or a column of the table of participants.
+    values : mapping of str to tuple of str
+        By name, one session (its value) or two (the first minus the second).
+    """
+
+    score: str
+    values: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A group analysis; the fields go to `ketbids.stats.groupdesign.build_group_design`.
+
+    Attributes
+    ----------
+    name, description : str
+    first_level : tuple of str
+        First-level contrasts that it analyses, each apart.
+    formula : str
+    contrast : Contrast
+    subset : str or None
+        Expression that is true for whoever is in it.
+    session : str or None
+    difference : tuple of str or None
+        The map of the first session minus the map of the second.
+    center : tuple of str or None
+        Variables that are demeaned; None: all that are not tested.
+    scheme : {'flips', 'permutations'} or None
+        None: as the contrast needs it.
+    minimum_n : int or None
+    roi_atlas : str
+        Atlas whose labels cut significant clusters into regions.
+    associations : Associations or None
+    """
+
+    name: str
+    description: str
+    first_level: tuple[str, ...]
+    formula: str
+    contrast: Contrast
+    subset: str | None = None
+    session: str | None = None
+    difference: tuple[str, str] | None = None
+    center: tuple[str, ...] | None = None
+    scheme: Scheme | None = None
+    minimum_n: int | None = None
+    roi_atlas: str = 'DesikanKilliany'
+    associations: Associations | None = None
+
+
+@dataclass(frozen=True)
+class StudyModel:
+    """A whole model file.
+
+    Attributes
+    ----------
+    name, description : str
+    tasks : tuple of str
+    run : RunModel
+    scores : tuple of str
+        Columns of the sessions tables that become one column per session (``hdrs_TP1``).
+    derived : mapping of str to str
+        Expressions of derived variables, in the order of evaluation.
+    levels : mapping of str to tuple of str
+        Values that a column of the table of participants may have, in order.
+    analyses : tuple of Analysis
+    source : str
+        Text of the file.
+    path : Path
+    """
+
+    name: str
+    description: str
+    tasks: tuple[str, ...]
+    run: RunModel
+    scores: tuple[str, ...]
+    derived: Mapping[str, str]
+    levels: Mapping[str, tuple[str, ...]]
+    analyses: tuple[Analysis, ...]
+    source: str
+    path: Path
+
+    def analysis(self, name: str) -> Analysis:
+        """Return one analysis by name; ModelError with the names there are."""
+        for analysis in self.analyses:
+            if analysis.name == name:
+                return analysis
+        known = ', '.join(analysis.name for analysis in self.analyses)
+        raise ModelError(f'{self.path} has no analysis {name}; it has {known}')

@@ -1,0 +1,132 @@
+"""The two levels as whole workflows, and how they are run."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nipype.pipeline import engine as pe
+
+from ketbids.errors import KetbidsError
+from ketbids.io.inventory import Visit
+from ketbids.model import RunModel
+from ketbids.settings import Settings
+from ketbids.workflows.group import ATLAS_OUTPUTS, AnalysisPlan, init_analysis_wf, init_atlas_wf
+from ketbids.workflows.outputs import init_ds_atlas_wf
+from ketbids.workflows.plugin import WatchedMultiProcPlugin
+from ketbids.workflows.visit import init_visit_wf
+
+__all__ = ['execute', 'init_group_wf', 'init_participant_wf']
+
+
+def init_participant_wf(
+    settings: Settings, model: RunModel, visits: Sequence[Visit], *, workbench: bool
+) -> pe.Workflow:
+    """Fit all visits, independent of each other.
+
+    Parameters
+    ----------
+    settings : Settings
+    model : RunModel
+    visits : sequence of Visit
+    workbench : bool
+        Smooth with wb_command.
+    """
+    workflow = pe.Workflow(name='participant_wf', base_dir=str(settings.paths.work_dir))
+    workflow.add_nodes(
+        [init_visit_wf(settings, model, visit, workbench=workbench) for visit in visits]
+    )
+    return workflow
+
+
+def init_group_wf(
+    settings: Settings,
+    plans: Sequence[AnalysisPlan],
+    *,
+    map_file: Path,
+    maps_files: Mapping[str, Path],
+    surfaces: Mapping[str, Sequence[Path]],
+    labels: Sequence[Path],
+    stamp: str,
+) -> pe.Workflow:
+    """Describe the group once, then run every analysis.
+
+    Parameters
+    ----------
+    settings : Settings
+    plans : sequence of AnalysisPlan
+    map_file : Path
+        Any map of the group.
+    maps_files : mapping of str to Path
+        Table of all maps, per first-level contrast.
+    surfaces : mapping of str to sequence of Path
+        Surfaces of all visits (see `init_atlas_wf`).
+    labels : sequence of Path
+        Desikan-Killiany labels, one file per participant.
+    stamp : str
+        Fingerprint of the maps.
+    """
+    workflow = pe.Workflow(name='group_wf', base_dir=str(settings.paths.work_dir))
+    output_dir = str(settings.paths.output_dir)
+    for contrast, maps_file in maps_files.items():
+        atlas_wf = init_atlas_wf(
+            map_file=str(map_file),
+            maps_file=str(maps_file),
+            output_dir=output_dir,
+            surfaces={key: [str(path) for path in paths] for key, paths in surfaces.items()},
+            labels=[str(path) for path in labels],
+            stamp=stamp,
+            name=f'atlas_{contrast}_wf',
+        )
+        ds_atlas_wf = init_ds_atlas_wf(
+            output_dir=output_dir, contrast=contrast, name=f'ds_atlas_{contrast}_wf'
+        )
+        fields = [*ATLAS_OUTPUTS, 'parcels']
+        analyses = [init_analysis_wf(settings, p) for p in plans if p.contrast == contrast]
+        for destination in (ds_atlas_wf, *analyses):
+            # A list for each: Nipype keeps it and changes it.
+            pairs = [(f'outputnode.{field}', f'inputnode.{field}') for field in fields]
+            workflow.connect([(atlas_wf, destination, pairs)])
+    return workflow
+
+
+def execute(workflow: pe.Workflow, settings: Settings, *, verbosity: int = 0) -> dict[str, str]:
+    """Run a workflow.
+
+    Parameters
+    ----------
+    workflow : Workflow
+    settings : Settings
+    verbosity : int
+        0: quiet; 2 and more: what Nipype says.
+
+    Returns
+    -------
+    dict of str to str
+        Why each failed node failed, by its full name; empty if all went well.
+    """
+    resources = settings.resources
+    logs = settings.paths.output_dir / 'logs'
+    logs.mkdir(parents=True, exist_ok=True)
+    workflow.config['execution'] = {
+        'crashdump_dir': str(logs),
+        'crashfile_format': 'txt',
+        'hash_method': 'timestamp',
+        'poll_sleep_duration': '0.05',
+        'stop_on_first_crash': str(resources.stop_on_first_crash).lower(),
+    }
+    level = {0: 'CRITICAL', 1: 'ERROR'}.get(verbosity, 'INFO')
+    for name in ('nipype.workflow', 'nipype.interface', 'nipype.utils', 'nipype.filemanip'):
+        logging.getLogger(name).setLevel(level)
+    plugin = WatchedMultiProcPlugin(
+        plugin_args={
+            'n_procs': resources.nprocs,
+            'memory_gb': resources.mem_mb / 1000,
+            'raise_insufficient': False,
+        }
+    )
+    try:
+        workflow.run(plugin=plugin)
+    except Exception as error:  # Nipype raises a plain RuntimeError after all nodes were tried
+        if not plugin.failures:
+            raise KetbidsError(f'The workflow could not be run: {error}') from error
+    return plugin.failures

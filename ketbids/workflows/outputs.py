@@ -1,0 +1,310 @@
+"""Sinks: one place that names and writes the outputs."""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces import utility as niu
+from nipype.pipeline import engine as pe
+
+from ketbids.interfaces.bids import DerivativesDataSink
+from ketbids.interfaces.inference import DIRECTED, PLAIN
+
+__all__ = [
+    'column_descriptions',
+    'figure_sink',
+    'group_sink',
+    'init_ds_analysis_wf',
+    'init_ds_anatomy_wf',
+    'init_ds_atlas_wf',
+    'init_ds_statmaps_wf',
+    'sink',
+]
+
+STATISTICS = ('effect', 'variance', 't', 'z')
+SURFACE_KINDS = ('midthickness', 'inflated')
+
+#: What the numbers of a first-level map are.
+_UNITS = {
+    'effect': 'grand mean 10000: 100 x effect x regressor peak / mean is percent signal change',
+    'variance': 'square of the unit of the effect',
+    't': 'arbitrary',
+    'z': 'arbitrary',
+}
+
+_ATLAS_TEXT = {
+    'desikan_killiany': 'Desikan-Killiany label that most participants have, one vote each; '
+    'the lowest key wins a tie.',
+    'agreement': 'Share of the participants that have the Desikan-Killiany label of the group.',
+    'yeo7': 'Yeo-7 network; off the fs_LR 32k mesh, that of the nearest S1200 vertex.',
+    'midthickness': 'Average of the surfaces of all visits. For pictures and positions only: its '
+    'areas are too small.',
+    'inflated': 'Average of the surfaces of all visits. For pictures only.',
+}
+
+_STATISTIC_TEXT = {
+    'effect': 'Contrast estimate, in the unit of the first-level effects.',
+    'variance': 'Variance of the contrast estimate.',
+    't': "Student's t.",
+    'z': 'Normal deviate with the same tail as t.',
+    'tfce': 'Threshold-free cluster enhancement of z, exact integral; 0 where z points elsewhere.',
+    'puncorrected': 'p of the TFCE value by shuffling, uncorrected.',
+    'pfwe': 'p of the TFCE value, family-wise error corrected over all grayordinates.',
+    'logpfwe': '-log10 of pfwe.',
+}
+
+
+def sink(name: str, output_dir: str, source_file: Any = None, **entities: Any) -> pe.Node:
+    """Make a sink node; `entities` are BIDS entities or metadata of the sidecar."""
+    known = {'base_directory': output_dir, 'check_hdr': False, **entities}
+    if source_file is not None:
+        known['source_file'] = source_file
+    return pe.Node(DerivativesDataSink(**known), name=name, run_without_submitting=True)
+
+
+def group_sink(name: str, output_dir: str, **entities: Any) -> pe.Node:
+    """Make a sink into the folder of the group."""
+    # A sink takes entities from a source below a participant's folder; these are all dropped.
+    source = str(Path(output_dir) / 'sub-group' / 'sub-group_group.json')
+    return sink(
+        name, output_dir, source, dismiss_entities=['subject', 'suffix', 'extension'], **entities
+    )
+
+
+def figure_sink(
+    name: str, output_dir: str, source_file: str, *, dismiss_run: bool = False, **entities: Any
+) -> pe.Node:
+    """Make a sink into the participant's folder of figures."""
+    return sink(
+        name,
+        output_dir,
+        source_file,
+        datatype='figures',
+        dismiss_entities=['run'] if dismiss_run else [],
+        **{'extension': '.json' if entities['suffix'] == 'section' else '.png', **entities},
+    )
+
+
+def column_descriptions(table: str) -> dict[str, Any]:
+    """Data dictionary of a table, from ``data/columns.json``."""
+    text = files('ketbids.data').joinpath('columns.json').read_text(encoding='utf-8')
+    return {name: {'Description': words} for name, words in json.loads(text)[table].items()}
+
+
+def init_ds_statmaps_wf(
+    *,
+    output_dir: str,
+    source_file: str,
+    metadata: Mapping[str, Any],
+    dismiss_run: bool = False,
+    name: str = 'ds_statmaps_wf',
+) -> pe.Workflow:
+    """Write the maps of all contrasts.
+
+    Parameters
+    ----------
+    output_dir : str
+    source_file : str
+        A raw file with the run's BIDS entities.
+    metadata : mapping
+        What the sidecars of all maps say.
+    dismiss_run : bool
+        Leave the run label out: the maps are of several runs.
+
+    Inputs
+    ------
+    contrasts
+        Names of the contrasts.
+    effect, variance, t, z
+        A list of files each, in the order of `contrasts`.
+    sidecars
+        Metadata of each contrast.
+    density
+        BIDS den label.
+    """
+    workflow = pe.Workflow(name=name)
+    inputnode = pe.Node(
+        niu.IdentityInterface(fields=['contrasts', *STATISTICS, 'sidecars', 'density']),
+        name='inputnode',
+    )
+    for stat in STATISTICS:
+        ds_stat = sink(
+            f'ds_{stat}',
+            output_dir,
+            source_file,
+            space='fsLR',
+            stat=stat,
+            suffix='statmap',
+            datatype='func',
+            dismiss_entities=['run'] if dismiss_run else [],
+            meta_dict={**metadata, 'Statistic': stat, 'Units': _UNITS[stat]},
+        )
+        workflow.connect([
+            (inputnode, ds_stat, [
+                (stat, 'in_file'),
+                ('contrasts', 'contrast'),
+                ('sidecars', 'sidecars'),
+                ('density', 'den'),
+            ]),
+        ])  # fmt: skip
+    return workflow
+
+
+def init_ds_anatomy_wf(
+    *,
+    output_dir: str,
+    source_file: str,
+    surfaces: Mapping[str, str],
+    labels: str | None,
+    sources: Mapping[str, str],
+    name: str = 'ds_anatomy_wf',
+) -> pe.Workflow:
+    """Keep the surfaces and labels beside the maps: the group level needs nothing else.
+
+    Parameters
+    ----------
+    output_dir : str
+    source_file : str
+        A raw file with the visit's BIDS entities.
+    surfaces : mapping of str to str
+        File of ``L_midthickness``, ``R_midthickness``, ``L_inflated``, ``R_inflated``.
+    labels : str or None
+        Desikan-Killiany labels.
+    sources : mapping of str to str
+        BIDS URI of each file.
+
+    Inputs
+    ------
+    density
+        BIDS den label.
+    """
+    workflow = pe.Workflow(name=name)
+    inputnode = pe.Node(niu.IdentityInterface(fields=['density']), name='inputnode')
+    common = {'space': 'fsLR', 'datatype': 'anat', 'dismiss_entities': ['run', 'task', 'suffix']}
+    nodes = []
+    for key, path in surfaces.items():
+        hemi, kind = key.split('_')
+        nodes.append(
+            sink(
+                f'ds_{key}',
+                output_dir,
+                source_file,
+                in_file=path,
+                hemi=hemi,
+                extension='.surf.gii',
+                suffix=kind,
+                meta_dict={'Sources': [sources[path]]},
+                **common,
+            )
+        )
+    if labels is not None:
+        nodes.append(
+            sink(
+                'ds_labels',
+                output_dir,
+                source_file,
+                in_file=labels,
+                atlas='DesikanKilliany',
+                extension='.dlabel.nii',
+                suffix='dseg',
+                meta_dict={'Sources': [sources[labels]]},
+                **common,
+            )
+        )
+    for node in nodes:
+        workflow.connect(inputnode, 'density', node, 'den')
+    return workflow
+
+
+def init_ds_atlas_wf(*, output_dir: str, contrast: str, name: str = 'ds_atlas_wf') -> pe.Workflow:
+    """Write what describes the group's maps: labels, their agreement, average surfaces.
+
+    Parameters
+    ----------
+    output_dir : str
+    contrast : str
+        First-level contrast of the table of parcels.
+
+    Inputs
+    ------
+    midthickness, inflated, desikan_killiany, agreement, yeo7, density
+        See `GroupAtlas`.
+    parcels
+        Mean of every map over every parcel.
+    """
+    workflow = pe.Workflow(name=name)
+    fields = ['desikan_killiany', 'agreement', 'yeo7', 'parcels', 'density', *SURFACE_KINDS]
+    inputnode = pe.Node(niu.IdentityInterface(fields=fields), name='inputnode')
+    sinks = {
+        'desikan_killiany': {'suffix': 'dseg', 'atlas': 'DesikanKilliany'},
+        'yeo7': {'suffix': 'dseg', 'atlas': 'Yeo7'},
+        'agreement': {'suffix': 'agreement', 'atlas': 'DesikanKilliany'},
+    }
+    for field, entities in sinks.items():
+        node = group_sink(f'ds_{field}', output_dir, space='fsLR', **entities)
+        node.inputs.meta_dict = {'Description': _ATLAS_TEXT[field]}
+        workflow.connect(inputnode, 'density', node, 'den')
+        workflow.connect(inputnode, field, node, 'in_file')
+    for kind in SURFACE_KINDS:
+        node = group_sink(f'ds_{kind}', output_dir, space='fsLR', suffix=kind)
+        node.inputs.hemi = ['L', 'R']
+        node.inputs.meta_dict = {'Description': _ATLAS_TEXT[kind]}
+        workflow.connect(inputnode, 'density', node, 'den')
+        workflow.connect(inputnode, kind, node, 'in_file')
+    ds_parcels = group_sink('ds_parcels', output_dir, contrast=contrast, suffix='parcels')
+    ds_parcels.inputs.meta_dict = column_descriptions('group_roi')
+    workflow.connect(inputnode, 'parcels', ds_parcels, 'in_file')
+    return workflow
+
+
+def init_ds_analysis_wf(
+    *,
+    output_dir: str,
+    node: str,
+    contrast: str,
+    metadata: Mapping[str, Any],
+    directions: tuple[str, ...],
+    associations: bool,
+    name: str = 'ds_analysis_wf',
+) -> pe.Workflow:
+    """Write the maps, tables and figure of one analysis.
+
+    Inputs
+    ------
+    plain, pos, neg
+        Maps of `GroupTest`.
+    density
+        BIDS den label.
+    design, excluded, clusters, nullmax, roi, associations, summary, figure
+        Files.
+    """
+    workflow = pe.Workflow(name=name)
+    tables = ['design', 'excluded', 'clusters', 'nullmax', 'roi']
+    tables += ['associations'] if associations else []
+    inputnode = pe.Node(
+        niu.IdentityInterface(
+            fields=['plain', 'pos', 'neg', 'density', 'summary', 'figure', *tables]
+        ),
+        name='inputnode',
+    )
+    common = {'node': node, 'contrast': contrast}
+    for group in ('plain', *directions):
+        statistics = PLAIN if group == 'plain' else DIRECTED
+        ds_maps = group_sink(f'ds_{group}', output_dir, space='fsLR', **common)
+        ds_maps.inputs.trait_set(suffix='statmap', stat=list(statistics), meta_dict=dict(metadata))
+        ds_maps.inputs.sidecars = [
+            {'Statistic': stat, 'Description': _STATISTIC_TEXT[stat]} for stat in statistics
+        ]
+        if group != 'plain':
+            ds_maps.inputs.desc = group
+        workflow.connect([(inputnode, ds_maps, [(group, 'in_file'), ('density', 'den')])])
+    for table in tables:
+        ds_table = group_sink(f'ds_{table}', output_dir, suffix=table, **common)
+        ds_table.inputs.meta_dict = column_descriptions(f'group_{table}')
+        workflow.connect(inputnode, table, ds_table, 'in_file')
+    for field, suffix in (('summary', 'summary'), ('figure', 'figure')):
+        ds_file = group_sink(f'ds_{field}', output_dir, suffix=suffix, **common)
+        workflow.connect(inputnode, field, ds_file, 'in_file')
+    return workflow

@@ -1,0 +1,80 @@
+"""Nipype's MultiProc, which waits for ever for a worker that was killed; this one does not."""
+
+import re
+import sys
+from concurrent.futures.process import BrokenProcessPool
+from traceback import format_exception
+from typing import Any
+
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin
+
+from ketbids.errors import KetbidsError
+
+__all__ = ['WatchedMultiProcPlugin', 'exception_message']
+
+_EXCEPTION = re.compile(r'^\s*(?P<kind>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?$')
+
+
+def exception_message(traceback: str) -> str:
+    """Give the innermost exception of a traceback in words.
+
+    Our own errors speak for themselves; of others the class is named too.
+    """
+    message: list[str] = []
+    for line in reversed(traceback.rstrip().splitlines()):
+        message.insert(0, line.strip())
+        match = _EXCEPTION.match(line)
+        if match and ('Error' in match['kind'] or 'Exception' in match['kind']):
+            kind = match['kind'].rsplit('.', 1)
+            text = ' '.join([match['message'] or '', *message[1:]]).strip()
+            own = kind[0].startswith('ketbids.')
+            return text if own else f'{kind[-1]}: {text}'.removesuffix(': ')
+    return traceback.strip().splitlines()[-1] if traceback.strip() else 'unknown error'
+
+
+def run_node(node: Any, updatehash: bool, taskid: int) -> dict[str, Any]:
+    """Run a node in a worker; whatever goes wrong comes back as a traceback."""
+    result: dict[str, Any] = {'result': None, 'traceback': None, 'taskid': taskid}
+    try:
+        result['result'] = node.run(updatehash=updatehash)
+    except BaseException:  # a node that calls sys.exit must not take its worker along
+        result['traceback'] = format_exception(*sys.exc_info())
+    return result
+
+
+class WatchedMultiProcPlugin(MultiProcPlugin):
+    """Run nodes in processes; a killed process fails its node and those that wait for it.
+
+    Attributes
+    ----------
+    failures : dict of str to str
+        Why each failed node failed, by its full name.
+    """
+
+    def __init__(self, plugin_args: dict[str, Any] | None = None) -> None:
+        super().__init__(plugin_args=plugin_args)
+        self.failures: dict[str, str] = {}
+
+    def _submit_job(self, node: Any, updatehash: bool = False) -> int:
+        self._taskid += 1
+        future = self.pool.submit(run_node, node, updatehash, self._taskid)
+        self._task_obj[self._taskid] = future
+        return self._taskid
+
+    def _get_result(self, taskid: int) -> Any:
+        future = self._task_obj[taskid]
+        if not future.done():
+            return None
+        try:
+            return future.result()
+        except BrokenProcessPool as error:
+            raise KetbidsError(
+                'A worker process was killed. Most often memory ran out: use fewer processes '
+                '(--nprocs), or give the job more memory.'
+            ) from error
+
+    def _report_crash(self, node: Any, result: Any = None) -> Any:
+        traceback = (result or {}).get('traceback') or format_exception(*sys.exc_info())
+        text = traceback if isinstance(traceback, str) else ''.join(traceback)
+        self.failures[node.fullname] = exception_message(text)
+        return super()._report_crash(node, result)

@@ -1,0 +1,77 @@
+"""Tables and figures of the participant level."""
+
+from typing import Any
+
+from nipype.interfaces import utility as niu
+from nipype.pipeline import engine as pe
+
+from ketbids.interfaces.reports import DescribeRun, MapFigures, RunFigures
+from ketbids.io.inventory import RunFiles
+from ketbids.settings import Settings
+from ketbids.workflows.outputs import column_descriptions, figure_sink, sink
+
+__all__ = ['init_run_report_wf']
+
+
+def init_run_report_wf(
+    settings: Settings, run: RunFiles, conditions: list[dict[str, Any]]
+) -> pe.Workflow:
+    """Write the tables and figures of a run, and its section of the participant's page."""
+    workflow = pe.Workflow(name='report_wf')
+    output_dir, source = str(settings.paths.output_dir), str(run.events)
+    inputnode = pe.Node(
+        niu.IdentityInterface(
+            fields=['trials_file', 'design_file', 'contrasts_file', 'contrasts', 'z', 'sidecars']
+        ),
+        name='inputnode',
+    )
+    outputnode = pe.Node(niu.IdentityInterface(fields=['section']), name='outputnode')
+    found = {
+        'series_file': str(run.preprocessed.series),
+        'movement_file': str(run.preprocessed.movement),
+    }
+    figures = pe.Node(
+        RunFigures(conditions=[c['name'] for c in conditions], **found), name='figures'
+    )
+    maps = pe.Node(MapFigures(), name='maps')
+    left, right = (str(path) for path in run.preprocessed.anatomy.inflated)
+    maps.inputs.left_inflated, maps.inputs.right_inflated = left, right
+    describe = pe.Node(
+        DescribeRun(
+            title=f'Task {run.key.task}' + (f', run {run.key.run}' if run.key.run else ''),
+            base_directory=output_dir,
+            conditions=conditions,
+            fwhm=settings.first_level.smoothing_fwhm,
+            denoised=run.preprocessed.denoised,
+            **found,
+        ),
+        name='describe',
+    )
+    tables = {'datatype': 'func', 'extension': '.tsv'}
+    ds_trials = sink('ds_trials', output_dir, source, desc='trials', suffix='events', **tables)
+    ds_trials.inputs.meta_dict = column_descriptions('trials')
+    ds_design = sink('ds_design', output_dir, source, desc='design', suffix='timeseries', **tables)
+    ds_design.inputs.meta_dict = column_descriptions('design')
+    ds_design_figure = figure_sink(
+        'ds_design_figure', output_dir, source, desc='design', suffix='timeseries'
+    )
+    ds_motion = figure_sink('ds_motion', output_dir, source, desc='motion', suffix='timeseries')
+    ds_maps = figure_sink('ds_maps', output_dir, source, suffix='statmap')
+    workflow.connect([
+        (inputnode, figures, [('trials_file', 'trials_file'), ('design_file', 'design_file')]),
+        (inputnode, maps, [('z', 'z'), ('contrasts', 'contrasts')]),
+        (inputnode, describe, [
+            (field, field) for field in ('trials_file', 'contrasts_file', 'contrasts', 'sidecars')
+        ]),
+        (inputnode, ds_trials, [('trials_file', 'in_file')]),
+        (inputnode, ds_design, [('design_file', 'in_file')]),
+        (inputnode, ds_maps, [('contrasts', 'contrast')]),
+        (figures, ds_design_figure, [('design', 'in_file')]),
+        (figures, ds_motion, [('motion', 'in_file')]),
+        (maps, ds_maps, [('figures', 'in_file')]),
+        (ds_design_figure, describe, [('out_file', 'design')]),
+        (ds_motion, describe, [('out_file', 'motion')]),
+        (ds_maps, describe, [('out_file', 'maps')]),
+        (describe, outputnode, [('out_file', 'section')]),
+    ])  # fmt: skip
+    return workflow

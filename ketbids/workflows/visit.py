@@ -1,0 +1,201 @@
+"""One visit: all runs of a task in one session, from the time series to maps and a report."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces import utility as niu
+from nipype.pipeline import engine as pe
+
+from ketbids.interfaces.firstlevel import CombineRuns
+from ketbids.interfaces.reports import DescribeVisit, MapFigures
+from ketbids.io.inventory import RunFiles, Visit, bids_uri
+from ketbids.model import RunModel
+from ketbids.settings import Settings
+from ketbids.workflows.firstlevel import FIT_OUTPUTS, init_run_glm_wf
+from ketbids.workflows.outputs import figure_sink, init_ds_anatomy_wf, init_ds_statmaps_wf
+from ketbids.workflows.reports import init_run_report_wf
+from ketbids.workflows.smoothing import init_smoothing_wf
+
+__all__ = ['init_visit_wf', 'visit_wf_name']
+
+
+def visit_wf_name(visit: Visit) -> str:
+    """Name of a visit's workflow."""
+    return visit.name.replace('-', '_') + '_wf'
+
+
+def init_visit_wf(
+    settings: Settings, model: RunModel, visit: Visit, *, workbench: bool
+) -> pe.Workflow:
+    """Fit every run of a visit, combine them, write maps, tables and the section of the page.
+
+    Parameters
+    ----------
+    settings : Settings
+    model : RunModel
+    visit : Visit
+    workbench : bool
+        Smooth with wb_command.
+    """
+    workflow = pe.Workflow(name=visit_wf_name(visit))
+    output_dir = str(settings.paths.output_dir)
+    first = visit.runs[0]
+    uris = {'': settings.paths.output_dir, 'raw': settings.paths.bids_dir}
+    uris |= {f'deriv{n}': root for n, root in enumerate(settings.paths.derivatives)}
+    several = len(visit.runs) > 1
+
+    sections = pe.Node(niu.Merge(len(visit.runs)), name='sections')
+    describe = pe.Node(
+        DescribeVisit(session_id=visit.session, base_directory=output_dir), name='describe'
+    )
+    ds_section = figure_sink(
+        'ds_section', output_dir, str(first.events), dismiss_run=several, suffix='section'
+    )
+    runs = []
+    for number, run in enumerate(visit.runs, start=1):
+        run_wf = init_run_wf(settings, model, run, uris, workbench=workbench)
+        runs.append(run_wf)
+        workflow.connect(run_wf, 'outputnode.section', sections, f'in{number}')
+    anatomy = first.preprocessed.anatomy
+    ds_anatomy_wf = init_ds_anatomy_wf(
+        output_dir=output_dir,
+        source_file=str(first.events),
+        surfaces={
+            f'{hemi}_{kind}': str(path)
+            for kind in ('midthickness', 'inflated')
+            for hemi, path in zip('LR', getattr(anatomy, kind), strict=True)
+        },
+        labels=str(anatomy.labels) if anatomy.labels else None,
+        sources={str(path): bids_uri(path, uris) for path in anatomy.files},
+    )
+    workflow.connect([
+        (runs[0], ds_anatomy_wf, [('outputnode.density', 'inputnode.density')]),
+        (sections, describe, [('out', 'runs')]),
+        (describe, ds_section, [('out_file', 'in_file')]),
+    ])  # fmt: skip
+    if several:
+        _connect_combination(workflow, runs, describe, settings, visit, uris)
+    return workflow
+
+
+def _connect_combination(
+    workflow: pe.Workflow,
+    runs: list[pe.Workflow],
+    describe: pe.Node,
+    settings: Settings,
+    visit: Visit,
+    uris: Mapping[str, Path],
+) -> None:
+    """Add fixed effects over the runs of a visit."""
+    output_dir = str(settings.paths.output_dir)
+    first = visit.runs[0]
+    fields = ('contrasts', 'effect', 'variance', 'sidecars')
+    combine = pe.Node(CombineRuns(), name='combine', mem_gb=1)
+    for field in fields:
+        merge = pe.Node(niu.Merge(len(runs), no_flatten=True), name=f'merge_{field}')
+        for number, run_wf in enumerate(runs, start=1):
+            workflow.connect(run_wf, f'outputnode.{field}', merge, f'in{number}')
+        workflow.connect(merge, 'out', combine, field)
+    ds_statmaps_wf = init_ds_statmaps_wf(
+        output_dir=output_dir,
+        source_file=str(first.events),
+        metadata=_metadata(settings, visit.runs, uris),
+        dismiss_run=True,
+    )
+    figures = pe.Node(MapFigures(), name='figures')
+    left, right = (str(path) for path in first.preprocessed.anatomy.inflated)
+    figures.inputs.left_inflated, figures.inputs.right_inflated = left, right
+    ds_maps = figure_sink(
+        'ds_maps', output_dir, str(first.events), dismiss_run=True, suffix='statmap'
+    )
+    workflow.connect([
+        (combine, ds_statmaps_wf, [(f, f'inputnode.{f}') for f in FIT_OUTPUTS]),
+        (combine, figures, [('z', 'z'), ('contrasts', 'contrasts')]),
+        (combine, ds_maps, [('contrasts', 'contrast')]),
+        (combine, describe, [('contrasts', 'contrasts')]),
+        (figures, ds_maps, [('figures', 'in_file')]),
+        (ds_maps, describe, [('out_file', 'maps')]),
+    ])  # fmt: skip
+
+
+def init_run_wf(
+    settings: Settings,
+    model: RunModel,
+    run: RunFiles,
+    uris: Mapping[str, Path],
+    *,
+    workbench: bool,
+) -> pe.Workflow:
+    """Smooth and fit one run; write its maps, tables and figures."""
+    workflow = pe.Workflow(name=f'run_{run.key.run or "single"}_wf')
+    first, output_dir = settings.first_level, str(settings.paths.output_dir)
+    found = run.preprocessed
+    conditions = [
+        {
+            'name': c.name,
+            'where': {k: tuple(v) for k, v in c.where.items()},
+            'response': c.response,
+        }
+        for c in model.conditions
+    ]
+    outputnode = pe.Node(
+        niu.IdentityInterface(fields=['section', *FIT_OUTPUTS]), name='outputnode'
+    )
+    smoothing_wf = init_smoothing_wf(fwhm=first.smoothing_fwhm, workbench=workbench, mem_gb=1)
+    smoothing_wf.inputs.inputnode.in_file = str(found.series)
+    left, right = (str(path) for path in found.anatomy.midthickness)
+    smoothing_wf.inputs.inputnode.left_surface = left
+    smoothing_wf.inputs.inputnode.right_surface = right
+    glm_wf = init_run_glm_wf(
+        conditions=conditions,
+        response=(model.response_column, model.response_window) if model.response_column else None,
+        contrasts={c.name: c.weights for c in model.contrasts},
+        hrf_model=first.hrf_model,
+        high_pass=first.high_pass,
+        drop_volumes=first.drop_volumes,
+    )
+    glm_wf.inputs.inputnode.events_file = str(run.events)
+    glm_wf.inputs.inputnode.series_file = str(found.series)
+    if not found.denoised:
+        glm_wf.inputs.inputnode.movement_file = str(found.movement)
+    ds_statmaps_wf = init_ds_statmaps_wf(
+        output_dir=output_dir,
+        source_file=str(run.events),
+        metadata=_metadata(settings, (run,), uris),
+    )
+    report_wf = init_run_report_wf(settings, run, conditions)
+    workflow.connect([
+        (smoothing_wf, glm_wf, [('outputnode.out_file', 'inputnode.smoothed_file')]),
+        (glm_wf, ds_statmaps_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in FIT_OUTPUTS]),
+        (glm_wf, report_wf, [
+            (f'outputnode.{f}', f'inputnode.{f}')
+            for f in ('trials_file', 'design_file', 'contrasts_file', 'contrasts', 'z', 'sidecars')
+        ]),
+        (glm_wf, outputnode, [(f'outputnode.{f}', f) for f in FIT_OUTPUTS]),
+        (report_wf, outputnode, [('outputnode.section', 'section')]),
+    ])  # fmt: skip
+    return workflow
+
+
+def _metadata(
+    settings: Settings, runs: Sequence[RunFiles], uris: Mapping[str, Path]
+) -> dict[str, Any]:
+    """Say in the sidecars of maps what they were made of."""
+    denoised = all(run.preprocessed.denoised for run in runs)
+    metadata: dict[str, Any] = {
+        'Sources': [
+            bids_uri(path, uris) for run in runs for path in (run.preprocessed.series, run.events)
+        ],
+        'SmoothingAddedFWHM': settings.first_level.smoothing_fwhm,
+        'HRFModel': settings.first_level.hrf_model,
+        'HighPassCutoffHz': settings.first_level.high_pass,
+        'DroppedVolumes': settings.first_level.drop_volumes,
+        'Confounds': 'none' if denoised else 'movement regressors',
+    }
+    if denoised:
+        metadata['Caveat'] = (
+            'The degrees of freedom that FIX removed are not counted: t and z of single runs are '
+            'optimistic. Group inference uses effects only.'
+        )
+    return metadata

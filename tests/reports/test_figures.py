@@ -1,0 +1,95 @@
+import struct
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ketbids.errors import InputError
+from ketbids.reports.figures import design_figure, motion_figure, roi_figure
+from tests.reports.meshes import pixels
+
+
+def size(png):
+    assert png[:8] == b'\x89PNG\r\n\x1a\n'
+    return struct.unpack('>II', png[16:24])
+
+
+@pytest.fixture
+def matrix():
+    time = np.arange(60)
+    return pd.DataFrame(
+        {'go $': np.sin(time / 5), 'ramp': time / 59, '<b>constant</b> of a very long name': 1.0}
+    )
+
+
+def test_design_figure_shows_each_regressor_over_time(matrix):
+    picture = design_figure(matrix, 0.8)
+    width, height = size(picture)
+    assert width == 1600
+    rgb = pixels(picture)
+    # the rows of the matrix begin at 84 and are 34 pixels high; time from 310 to 1560
+    ramp = rgb[84 + 34 + 17, 312:1558, 0]
+    assert ramp[0] == pytest.approx(128, abs=4)
+    assert ramp[-1] == 255
+    assert (np.diff(ramp) >= 0).all()
+    onsets = {'go $': [1.0, 5.0], 'absent': []}
+    assert size(design_figure(matrix, 0.8, onsets=onsets))[1] > height
+
+
+def test_design_figure_takes_constant_zero_and_missing_columns():
+    frame = pd.DataFrame({'zero': np.zeros(5), 'missing': np.full(5, np.nan)})
+    assert size(design_figure(frame, 2.0, onsets={'zero': [1], 'missing': [2]}))[0] == 1600
+    with pytest.raises(InputError, match='nothing to draw'):
+        design_figure(frame.iloc[:0], 2.0)
+
+
+def test_motion_figure_marks_the_jump():
+    movement = np.zeros((100, 6))
+    movement[50:, 0] = 2.0
+    rgb = pixels(motion_figure(movement, repetition_time=0.8))
+    assert rgb.shape == (760, 1600, 3)
+    # the vermilion point beyond the threshold, above its dashed line
+    row, column = np.nonzero((np.abs(rgb[484:560] - [213, 94, 0]) < 12).all(axis=2))
+    assert len(row) > 10
+    expected = 310 + 1250 * (50.5 / 100)
+    assert np.median(column) == pytest.approx(expected, abs=6)
+
+
+@pytest.mark.parametrize(
+    ('movement', 'displacement'), [((10, 5), None), ((10, 6), 9), ((0, 6), None)]
+)
+def test_motion_of_the_wrong_shape_is_refused(movement, displacement):
+    given = None if displacement is None else np.zeros(displacement)
+    with pytest.raises(InputError):
+        motion_figure(np.zeros(movement), given)
+
+
+@pytest.fixture
+def regions():
+    rng = np.random.default_rng(1)
+    rows = [
+        (roi, f'sub-{k}', session, 'HC' if k < 3 else 'TRD', rng.normal())
+        for roi in ('a $', '<i>b</i>')
+        for k in range(6)
+        for session in ('TP1', 'TP2')
+        if k >= 3 or session == 'TP1'
+    ]
+    return pd.DataFrame(rows, columns=['roi', 'participant_id', 'session_id', 'group', 'value'])
+
+
+def test_roi_figure(regions):
+    two = roi_figure(regions, label='% $', title='t')
+    assert size(two) == (1600, 530)
+    assert two == roi_figure(regions, label='% $', title='t')
+    one = roi_figure(regions[['session_id', 'group', 'value']])
+    assert size(one) == (1600, 530)
+    assert size(roi_figure(regions.head(1))) == (1600, 530)
+
+
+def test_roi_figure_leaves_out_rows_without_value_and_refuses_nothing(regions):
+    regions.loc[3, 'value'] = np.nan
+    assert roi_figure(regions) == roi_figure(regions.drop(index=3))
+    with pytest.raises(InputError, match='no values'):
+        roi_figure(regions.assign(value=np.nan))
+    with pytest.raises(InputError, match='session_id'):
+        roi_figure(regions.drop(columns='session_id'))
