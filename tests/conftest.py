@@ -1,5 +1,7 @@
 """What tests share: reference material beside the repository, and tools that may be absent."""
 
+import fcntl
+import os
 import shutil
 from pathlib import Path
 
@@ -24,3 +26,23 @@ def wb_command() -> str:
     if found is None:
         pytest.skip('wb_command (connectome-workbench) is absent')
     return found
+
+
+@pytest.fixture(scope='session')
+def demo_study(tmp_path_factory: pytest.TempPathFactory):
+    """The synthetic study of 6 participants, written once for all workers; not to be changed.
+
+    Returns
+    -------
+    ketbids.demo.tree.Tree
+        Its paths.
+    """
+    from ketbids.demo.study import StudyOptions, write_study
+
+    folder = tmp_path_factory.getbasetemp()
+    if 'PYTEST_XDIST_WORKER' in os.environ:
+        folder = folder.parent
+    with (folder / 'demo.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Finds what another worker has written and returns at once.
+        return write_study(folder / 'demo', StudyOptions(participants=6)).tree

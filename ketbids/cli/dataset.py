@@ -12,9 +12,19 @@ __all__ = ['describe_dataset', 'record_path']
 _BIDS_VERSION = '1.10.0'
 
 #: What the BIDS schema does not (yet) know.
-_IGNORED = ('group/', 'logs/', 'work/', '*.html', 'sub-*/figures/', '*_statmap.*', '*_dseg.*')
-_IGNORED += ('*_midthickness.*', '*_inflated.*', '*_desc-design_timeseries.*')
-_IGNORED += ('*_desc-trials_events.*',)
+_IGNORED = (
+    'group/',
+    'logs/',
+    'work/',
+    '*.html',
+    'sub-*/figures/',
+    '*_statmap.*',
+    '*_dseg.*',
+    '*_midthickness.*',
+    '*_inflated.*',
+    '*_desc-design_timeseries.*',
+    '*_desc-trials_events.*',
+)
 
 
 def describe_dataset(settings: Settings, model_text: str) -> None:

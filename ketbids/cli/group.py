@@ -134,8 +134,8 @@ def _available_maps(
     if selection.sessions:
         chosen &= maps['session_id'].isin(selection.sessions)
     out = [
-        excluded_by(exclusions, row.participant_id, row.session_id) is not None
-        for row in maps.itertuples()
+        excluded_by(exclusions, participant, session) is not None
+        for participant, session in zip(maps['participant_id'], maps['session_id'], strict=True)
     ]
     maps = maps[chosen & ~np.array(out, bool)].reset_index(drop=True)
     densities = maps.groupby('density')['path'].first()
@@ -240,7 +240,7 @@ def _compute(
     verbosity: int,
 ) -> dict[str, str]:
     """Run the workflow; give the reason for each analysis that failed."""
-    from ketbids.workflows.base import execute, init_group_wf
+    from ketbids.workflows.base import executor, init_group_wf
 
     output_dir = settings.paths.output_dir
     plan_dir = settings.paths.work_dir / 'group_plan'
@@ -267,8 +267,10 @@ def _compute(
         labels=[files['labels'] for files in first_visit.values() if 'labels' in files],
         stamp=fingerprint({'files': [file_stamp(output_dir / path) for path in maps['path']]}),
     )
+    with executor(settings, verbosity=verbosity) as execute:
+        broken = execute(workflow)
     failures: dict[str, str] = {}
-    for node, message in execute(workflow, settings, verbosity=verbosity).items():
+    for node, message in broken.items():
         section = node.split('.')[1]
         for item in todo:
             if section in (

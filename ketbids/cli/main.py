@@ -57,7 +57,7 @@ def _run(options: Any) -> int:
         options,
         model=(options.model or default_model_path()).absolute(),
         hrf_model=model.run.hrf_model,
-        high_pass=model.run.high_pass,
+        high_pass=model.run.high_pass or 0.0,
     )
     _check_folders(settings.paths.bids_dir, settings.paths.output_dir)
     level = __import__(f'ketbids.cli.{settings.level}', fromlist=['run'])

@@ -30,6 +30,10 @@ __all__ = ['chosen_participants', 'read_exclusion_list', 'run']
 
 logger = logging.getLogger('ketbids')
 
+#: Visits that are given to Nipype at a time: enough to keep all processes busy. Its scheduler
+#: slows down with the number of nodes, and what is recorded survives an interruption.
+_VISITS_PER_PROCESS = 4
+
 
 def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     """Run the participant level; see `ketbids.cli.main.main` for the exit code."""
@@ -55,14 +59,7 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     failures: dict[str, str] = {}
     if todo:
         describe_dataset(settings, model.source)
-        failures = _fit(settings, model, todo, workbench=workbench, verbosity=verbosity)
-        for visit in todo:
-            if visit.name not in failures:
-                record = record_path(output_dir, visit.name)
-                write_record(record, marks[visit.name], _outputs(output_dir, visit), output_dir)
-        if not failures:
-            shutil.rmtree(settings.paths.work_dir / 'participant_wf', ignore_errors=True)
-            _remove_if_empty(settings.paths.work_dir)
+        failures = _fit(settings, model, todo, marks, workbench=workbench, verbosity=verbosity)
     _write_pages(settings, visits, {visit.participant for visit in todo}, failures)
     for name, message in failures.items():
         logger.error('%s failed: %s', name, message)
@@ -164,18 +161,43 @@ def _fingerprint(settings: Settings, model: StudyModel, visit: Visit, *, workben
 
 
 def _fit(
-    settings: Settings, model: StudyModel, todo: list[Visit], *, workbench: bool, verbosity: int
+    settings: Settings,
+    model: StudyModel,
+    todo: list[Visit],
+    marks: Mapping[str, str],
+    *,
+    workbench: bool,
+    verbosity: int,
 ) -> dict[str, str]:
-    """Run the workflow; give the reason for each visit that failed."""
-    from ketbids.workflows.base import execute, init_participant_wf
+    """Fit visits, a few at a time, and record each that is whole; give why others failed."""
+    from ketbids.workflows.base import executor, init_participant_wf
     from ketbids.workflows.visit import visit_wf_name
 
     logger.info('Smoothing by %s.', 'wb_command' if workbench else 'the native smoother')
-    workflow = init_participant_wf(settings, model.run, todo, workbench=workbench)
-    names = {visit_wf_name(visit): visit.name for visit in todo}
+    output_dir, work_dir = settings.paths.output_dir, settings.paths.work_dir
     failures: dict[str, str] = {}
-    for node, message in execute(workflow, settings, verbosity=verbosity).items():
-        failures.setdefault(names[node.split('.')[1]], message)
+    size = _VISITS_PER_PROCESS * settings.resources.nprocs
+    with executor(settings, verbosity=verbosity) as execute:
+        for start in range(0, len(todo), size):
+            batch = todo[start : start + size]
+            names = {visit_wf_name(visit): visit.name for visit in batch}
+            workflow = init_participant_wf(settings, model.run, batch, workbench=workbench)
+            for node, message in execute(workflow).items():
+                failures.setdefault(names[node.split('.')[1]], message)
+            for visit in batch:
+                if visit.name not in failures:
+                    record = record_path(output_dir, visit.name)
+                    outputs = _outputs(output_dir, visit)
+                    write_record(record, marks[visit.name], outputs, output_dir)
+                    shutil.rmtree(
+                        work_dir / workflow.name / visit_wf_name(visit), ignore_errors=True
+                    )
+            logger.info('%d of %d visits.', start + len(batch), len(todo))
+            if failures and settings.resources.stop_on_first_crash:
+                break
+    if not failures:
+        shutil.rmtree(work_dir / workflow.name, ignore_errors=True)
+        _remove_if_empty(work_dir)
     return failures
 
 

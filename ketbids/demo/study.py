@@ -189,12 +189,11 @@ class _RunWriter:
         tree, label, seed = self.tree, person.label, self.planted.seed
         brain = self.planted.brain
         for kind, surfaces in participant_surfaces(brain, seed, label).items():
-            secondary = {'midthickness': 'MidThickness', 'inflated': 'Inflated'}[kind]
-            geometry = {'midthickness': 'Anatomical', 'inflated': 'Inflated'}[kind]
+            geometry = 'Inflated' if kind == 'inflated' else 'Anatomical'
             for name, surface in surfaces.items():
                 side = 'L' if name.endswith('LEFT') else 'R'
                 path = tree.surface(label, session, side, kind)
-                write_surface(path, surface, name, geometry, secondary)
+                write_surface(path, surface, name, geometry)
         labels = participant_labels(brain, seed, label)
         write_labels(tree.labels(label, session), labels, f'sub-{label}_ses-{session}_aparc')
         regular = (label, session) == self.sample.without_incorrect_go

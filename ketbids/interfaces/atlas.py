@@ -145,12 +145,12 @@ def yeo_networks(models: BrainModels, midthickness: dict[str, Surface]) -> Label
         if name not in models.surface_names:
             continue
         here = models.where(name)
-        networks = parcellation('yeo7', hemi)  # type: ignore[arg-type]
+        networks = parcellation('yeo7', hemi)
         if models.n_vertices[name] == MESH_SIZE:
             text[here] = networks[models.vertex[here]]
         else:
             points = midthickness[name].coordinates[models.vertex[here]]
-            template = template_surface(hemi, 'midthickness').coordinates  # type: ignore[arg-type]
+            template = template_surface(hemi, 'midthickness').coordinates
             known = networks != ''
             text[here] = nearest_labels(points, template[known], networks[known])
     names = {0: '???'} | dict(enumerate(sorted(set(text) - {''}), start=1))

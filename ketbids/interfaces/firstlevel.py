@@ -310,15 +310,14 @@ class CombineRuns(SimpleInterface):
             )
         ]
         names = list(dict.fromkeys(name for run in runs for name in run))
+        _, models = read_maps(Path(i.effect[0][0]))
         results: dict[str, list[Any]] = {key: [] for key in (*STATISTICS, 'sidecars')}
-        models = None
         for name in names:
             parts = [run[name] for run in runs if name in run]
             stacks = []
             for which in (0, 1):
-                loaded = [read_maps(Path(part[which])) for part in parts]
-                models = loaded[0][1]
-                stacks.append(np.concatenate([data for data, _ in loaded]).astype(float))
+                loaded = [read_maps(Path(part[which]))[0] for part in parts]
+                stacks.append(np.concatenate(loaded).astype(float))
             dof = sum(part[2]['DegreesOfFreedom'] for part in parts)
             effect, variance = combine_runs(*stacks)
             t = effect / np.sqrt(variance)
@@ -334,5 +333,5 @@ class CombineRuns(SimpleInterface):
                     'Estimator': 'fixed effects',
                 }
             )
-        self._results.update(results, contrasts=names, density=models.density)  # type: ignore[union-attr]
+        self._results.update(results, contrasts=names, density=models.density)
         return runtime

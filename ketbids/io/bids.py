@@ -5,8 +5,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from ketbids.errors import InputError
 from ketbids.io.tables import read_table
 
@@ -135,15 +133,19 @@ def read_exclusions(path: Path) -> list[Exclusion]:
     """Read a list of runs to leave out: participant_id, session_id, run, reason; n/a = all."""
     table = read_table(path, ('participant_id', 'session_id', 'run', 'reason'))
     lines = []
-    for number, row in enumerate(table.itertuples(index=False), start=2):
-        if pd.isna(row.participant_id) or pd.isna(row.reason):
+    columns = ('participant_id', 'session_id', 'run', 'reason')
+    rows = zip(*(table[column].fillna('').astype(str) for column in columns), strict=True)
+    for number, (participant, session, run, reason) in enumerate(rows, start=2):
+        if not participant or not reason:
             raise InputError(f'{path}, line {number}: participant_id and reason must be given.')
-        session, run = (
-            '' if pd.isna(value) else str(value).removeprefix(prefix)
-            for value, prefix in ((row.session_id, 'ses-'), (row.run, 'run-'))
+        lines.append(
+            Exclusion(
+                participant.removeprefix('sub-'),
+                session.removeprefix('ses-'),
+                run.removeprefix('run-'),
+                reason,
+            )
         )
-        participant = str(row.participant_id).removeprefix('sub-')
-        lines.append(Exclusion(participant, session, run, str(row.reason)))
     return lines
 
 

@@ -80,25 +80,33 @@ def brain_model_axis(models: BrainModels) -> Any:
     )
 
 
-def _open(path: Path, kind: str, row_axis: type) -> Any:
-    """Open a CIFTI-2 file whose rows are `row_axis` and whose columns are grayordinates."""
-    import nibabel as nb
-    from nibabel.cifti2 import BrainModelAxis
+#: What the files are called, by what their rows are.
+_KINDS = {
+    'SERIES': 'dense time series (dtseries)',
+    'SCALARS': 'dense scalar (dscalar)',
+    'LABELS': 'dense label (dlabel)',
+}
 
+
+def _open(path: Path, rows: str) -> Any:
+    """Open a CIFTI-2 file whose rows are `rows` and whose columns are grayordinates."""
+    import nibabel as nb
+
+    kind = _KINDS[rows]
     try:
-        image = nb.load(path)
-        axes = [image.header.get_axis(i) for i in range(image.ndim)]  # type: ignore[attr-defined]
+        image: Any = nb.load(path)
+        mappings = [
+            image.header.matrix.get_index_map(axis).indices_map_to_data_type
+            for axis in range(image.ndim)
+        ]
     except FileNotFoundError as error:
         raise InputError(f'{path} does not exist.') from error
     except Exception as error:  # nibabel, zlib and expat each have errors of their own
         raise InputError(f'{path} cannot be read as a CIFTI-2 {kind} file: {error}.') from error
-    if (
-        len(axes) != 2
-        or not isinstance(axes[0], row_axis)
-        or not isinstance(axes[1], BrainModelAxis)
-    ):
-        found = ' x '.join(type(axis).__name__.removesuffix('Axis') for axis in axes)
-        raise InputError(f'{path} is not a {kind} file: its axes are {found}.')
+    found = [mapping.removeprefix('CIFTI_INDEX_TYPE_') for mapping in mappings]
+    if found != [rows, 'BRAIN_MODELS']:
+        axes = ' x '.join(found).replace('_', ' ').lower()
+        raise InputError(f'{path} is not a {kind} file: its axes are {axes}.')
     return image
 
 
@@ -109,6 +117,26 @@ def _data(path: Path, image: Any) -> npt.NDArray[np.float32]:
         raise InputError(f'{path} is damaged or truncated: {error}.') from error
 
 
+def _axis(path: Path, image: Any, number: int) -> Any:
+    try:
+        return image.header.get_axis(number)
+    except Exception as error:  # nibabel does not check what the XML says
+        raise InputError(f'{path} has a damaged CIFTI-2 header: {error}.') from error
+
+
+def _models(path: Path, image: Any) -> BrainModels:
+    axis = _axis(path, image, 1)
+    if None in axis.nvertices.values():
+        raise InputError(f'{path} has a damaged CIFTI-2 header: a surface without its size.')
+    models = brain_models(axis)
+    if len(models) != image.shape[1]:
+        raise InputError(
+            f'{path} is damaged: its header describes {len(models)} grayordinates, its data have '
+            f'{image.shape[1]}.'
+        )
+    return models
+
+
 def read_series(path: Path) -> Series:
     """Read a ``.dtseries.nii``.
 
@@ -117,19 +145,15 @@ def read_series(path: Path) -> Series:
     InputError
         If the file is missing, damaged, or not a dense time series in seconds.
     """
-    from nibabel.cifti2 import SeriesAxis
-
-    image = _open(path, 'dense time series (dtseries)', SeriesAxis)
-    repetition_time = _repetition_time(path, image.header.get_axis(0))
-    return Series(_data(path, image), brain_models(image.header.get_axis(1)), repetition_time)
+    image = _open(path, 'SERIES')
+    repetition_time = _repetition_time(path, _axis(path, image, 0))
+    return Series(_data(path, image), _models(path, image), repetition_time)
 
 
 def series_timing(path: Path) -> tuple[int, float]:
     """Read the number of volumes and the TR in seconds from the header alone."""
-    from nibabel.cifti2 import SeriesAxis
-
-    image = _open(path, 'dense time series (dtseries)', SeriesAxis)
-    return image.shape[0], _repetition_time(path, image.header.get_axis(0))
+    image = _open(path, 'SERIES')
+    return image.shape[0], _repetition_time(path, _axis(path, image, 0))
 
 
 def _repetition_time(path: Path, axis: Any) -> float:
@@ -140,23 +164,19 @@ def _repetition_time(path: Path, axis: Any) -> float:
 
 def read_maps(path: Path) -> tuple[npt.NDArray[np.float32], BrainModels]:
     """Read a ``.dscalar.nii``: maps (n_maps, n_grayordinates) and their geometry."""
-    from nibabel.cifti2 import ScalarAxis
-
-    image = _open(path, 'dense scalar (dscalar)', ScalarAxis)
-    return _data(path, image), brain_models(image.header.get_axis(1))
+    image = _open(path, 'SCALARS')
+    return _data(path, image), _models(path, image)
 
 
 def read_labels(path: Path) -> Labels:
     """Read the first map of a ``.dlabel.nii``."""
-    from nibabel.cifti2 import LabelAxis
-
-    image = _open(path, 'dense label (dlabel)', LabelAxis)
-    table = image.header.get_axis(0).label[0]
+    image = _open(path, 'LABELS')
+    table = _axis(path, image, 0).label[0]
     return Labels(
         keys=np.rint(_data(path, image)[0]).astype(np.int32),
         names={int(key): str(name) for key, (name, _) in table.items()},
         colours={int(key): tuple(colour) for key, (_, colour) in table.items()},
-        models=brain_models(image.header.get_axis(1)),
+        models=_models(path, image),
     )
 
 

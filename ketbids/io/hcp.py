@@ -138,7 +138,7 @@ def find_preprocessed(derivatives: Sequence[Path], key: RunKey) -> PreprocessedR
         if not movement.is_file():
             raise InputError(f'{movement} is missing.')
         registration = '_MSMAll' if '_Atlas_MSMAll' in series.name else ''
-    anatomy = _anatomy(folder, session, registration)
-    return PreprocessedRun(series, movement, anatomy, denoised, Path(root))
+        anatomy = _anatomy(folder, session, registration)
+        return PreprocessedRun(series, movement, anatomy, denoised, Path(root))
     looked = ', '.join(f'{root}/{session}/MNINonLinear/Results' for root in derivatives)
     raise InputError(f'{key}: no preprocessed time series. Looked in: {looked or "no folder"}.')

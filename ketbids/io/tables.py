@@ -29,7 +29,7 @@ def read_table(path: Path, required: tuple[str, ...] = ()) -> pd.DataFrame:
             sep='\t',
             na_values=_MISSING,
             keep_default_na=False,
-            dtype=text,  # type: ignore[arg-type]
+            dtype=text,
             encoding='utf-8-sig',
             index_col=False,
         )

@@ -1,7 +1,8 @@
 """The two levels as whole workflows, and how they are run."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from nipype.pipeline import engine as pe
@@ -15,7 +16,7 @@ from ketbids.workflows.outputs import init_ds_atlas_wf
 from ketbids.workflows.plugin import WatchedMultiProcPlugin
 from ketbids.workflows.visit import init_visit_wf
 
-__all__ = ['execute', 'init_group_wf', 'init_participant_wf']
+__all__ = ['executor', 'init_group_wf', 'init_participant_wf']
 
 
 def init_participant_wf(
@@ -89,31 +90,27 @@ def init_group_wf(
     return workflow
 
 
-def execute(workflow: pe.Workflow, settings: Settings, *, verbosity: int = 0) -> dict[str, str]:
-    """Run a workflow.
+@contextmanager
+def executor(
+    settings: Settings, *, verbosity: int = 0
+) -> Iterator[Callable[[pe.Workflow], dict[str, str]]]:
+    """Give a function that runs workflows, one after the other in the same processes.
 
     Parameters
     ----------
-    workflow : Workflow
     settings : Settings
     verbosity : int
         0: quiet; 2 and more: what Nipype says.
 
-    Returns
-    -------
-    dict of str to str
-        Why each failed node failed, by its full name; empty if all went well.
+    Yields
+    ------
+    callable
+        Takes a workflow; gives why each failed node failed, by its full name (empty if all went
+        well).
     """
     resources = settings.resources
     logs = settings.paths.output_dir / 'logs'
     logs.mkdir(parents=True, exist_ok=True)
-    workflow.config['execution'] = {
-        'crashdump_dir': str(logs),
-        'crashfile_format': 'txt',
-        'hash_method': 'timestamp',
-        'poll_sleep_duration': '0.05',
-        'stop_on_first_crash': str(resources.stop_on_first_crash).lower(),
-    }
     level = {0: 'CRITICAL', 1: 'ERROR'}.get(verbosity, 'INFO')
     for name in ('nipype.workflow', 'nipype.interface', 'nipype.utils', 'nipype.filemanip'):
         logging.getLogger(name).setLevel(level)
@@ -124,9 +121,23 @@ def execute(workflow: pe.Workflow, settings: Settings, *, verbosity: int = 0) ->
             'raise_insufficient': False,
         }
     )
+
+    def execute(workflow: pe.Workflow) -> dict[str, str]:
+        workflow.config['execution'] = {
+            'crashdump_dir': str(logs),
+            'crashfile_format': 'txt',
+            'hash_method': 'timestamp',
+            'poll_sleep_duration': '0.02',
+            'stop_on_first_crash': str(resources.stop_on_first_crash).lower(),
+        }
+        try:
+            workflow.run(plugin=plugin)
+        except Exception as error:  # Nipype raises a RuntimeError after all nodes were tried
+            if not plugin.failures:
+                raise KetbidsError(f'The workflow could not be run: {error}') from error
+        return plugin.failures
+
     try:
-        workflow.run(plugin=plugin)
-    except Exception as error:  # Nipype raises a plain RuntimeError after all nodes were tried
-        if not plugin.failures:
-            raise KetbidsError(f'The workflow could not be run: {error}') from error
-    return plugin.failures
+        yield execute
+    finally:
+        plugin.close()

@@ -61,7 +61,7 @@ def sink(name: str, output_dir: str, source_file: Any = None, **entities: Any) -
     known = {'base_directory': output_dir, 'check_hdr': False, **entities}
     if source_file is not None:
         known['source_file'] = source_file
-    return pe.Node(DerivativesDataSink(**known), name=name, run_without_submitting=True)
+    return pe.Node(DerivativesDataSink(**known), name=name)
 
 
 def group_sink(name: str, output_dir: str, **entities: Any) -> pe.Node:

@@ -1,5 +1,6 @@
 """Nipype's MultiProc, which waits for ever for a worker that was killed; this one does not."""
 
+import gc
 import re
 import sys
 from concurrent.futures.process import BrokenProcessPool
@@ -45,15 +46,41 @@ def run_node(node: Any, updatehash: bool, taskid: int) -> dict[str, Any]:
 class WatchedMultiProcPlugin(MultiProcPlugin):
     """Run nodes in processes; a killed process fails its node and those that wait for it.
 
+    One plugin can run several workflows, one after the other, in the same processes, which are
+    there until `close`.
+
     Attributes
     ----------
     failures : dict of str to str
-        Why each failed node failed, by its full name.
+        Why each failed node of the last workflow failed, by its full name.
     """
 
     def __init__(self, plugin_args: dict[str, Any] | None = None) -> None:
         super().__init__(plugin_args=plugin_args)
         self.failures: dict[str, str] = {}
+        self._broken = False
+
+    def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
+        """Run the nodes of a workflow."""
+        self.failures = {}
+        self._task_obj: dict[int, Any] = {}
+        if self._broken:
+            self.close()
+            super().__init__(plugin_args=self.plugin_args)
+            self._broken = False
+        # The scheduler collects garbage at every node: without this, over all of the graph.
+        gc.freeze()
+        try:
+            super().run(graph, config, updatehash=updatehash)
+        finally:
+            gc.unfreeze()
+
+    def _postrun_check(self) -> None:
+        """Keep the processes for the next workflow."""
+
+    def close(self) -> None:
+        """End the processes."""
+        self.pool.shutdown(wait=True, cancel_futures=True)
 
     def _submit_job(self, node: Any, updatehash: bool = False) -> int:
         self._taskid += 1
@@ -68,6 +95,7 @@ class WatchedMultiProcPlugin(MultiProcPlugin):
         try:
             return future.result()
         except BrokenProcessPool as error:
+            self._broken = True
             raise KetbidsError(
                 'A worker process was killed. Most often memory ran out: use fewer processes '
                 '(--nprocs), or give the job more memory.'

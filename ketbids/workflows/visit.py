@@ -142,6 +142,9 @@ def init_run_wf(
     outputnode = pe.Node(
         niu.IdentityInterface(fields=['section', *FIT_OUTPUTS]), name='outputnode'
     )
+    response = None
+    if model.response_column is not None and model.response_window is not None:
+        response = (model.response_column, model.response_window)
     smoothing_wf = init_smoothing_wf(fwhm=first.smoothing_fwhm, workbench=workbench, mem_gb=1)
     smoothing_wf.inputs.inputnode.in_file = str(found.series)
     left, right = (str(path) for path in found.anatomy.midthickness)
@@ -149,7 +152,7 @@ def init_run_wf(
     smoothing_wf.inputs.inputnode.right_surface = right
     glm_wf = init_run_glm_wf(
         conditions=conditions,
-        response=(model.response_column, model.response_window) if model.response_column else None,
+        response=response,
         contrasts={c.name: c.weights for c in model.contrasts},
         hrf_model=first.hrf_model,
         high_pass=first.high_pass,

@@ -1,0 +1,126 @@
+"""Tables: what counts as missing, what is refused, and the dictionaries beside them."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ketbids.errors import InputError
+from ketbids.io.tables import read_participants, read_sessions, read_table, write_table
+
+
+@pytest.fixture
+def table(tmp_path):
+    def write(content, name='a.tsv', encoding='utf-8'):
+        path = tmp_path / name
+        path.write_bytes(content.encode(encoding))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize('missing', ['n/a', 'N/A', 'NA', 'NaN', 'nan', ''])
+def test_missing_values(table, missing):
+    found = read_table(table(f'age\tsex\n{missing}\tF\n30\tM\n'))
+    np.testing.assert_array_equal(found['age'], [np.nan, 30])
+
+
+@pytest.mark.parametrize('text', ['None', 'null', '-', 'inf?'])
+def test_other_words_are_not_missing(table, text):
+    assert read_table(table(f'note\n{text}\n'))['note'].tolist() == [text]
+
+
+def test_labels_stay_text(table):
+    found = read_table(table('participant_id\tsession_id\trun\tage\n01\t001\t02\t30\n'))
+    assert found.iloc[0].tolist()[:3] == ['01', '001', '02']
+    assert found['age'].dtype.kind == 'i'
+
+
+def test_byte_order_mark_and_windows_line_ends(table):
+    found = read_table(table('participant_id\tage\r\nsub-01\t30\r\n', encoding='utf-8-sig'))
+    assert list(found.columns) == ['participant_id', 'age']
+    assert found['age'].tolist() == [30]
+
+
+def test_missing_column_is_named(table):
+    path = table('onset\tdur\n1\t2\n')
+    words = f'{path} lacks the column duration; it has onset, dur.'
+    with pytest.raises(InputError, match=re.escape(words)):
+        read_table(path, ('onset', 'duration'))
+
+
+def test_empty_file(table):
+    with pytest.raises(InputError, match=r'a\.tsv is empty'):
+        read_table(table(''))
+
+
+def test_header_alone_is_a_table_without_rows(table):
+    assert len(read_table(table('onset\tduration\n'), ('onset',))) == 0
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match='does not exist'):
+        read_table(tmp_path / 'a.tsv')
+
+
+@pytest.mark.parametrize('content', [b'a\tb\n\xff\xfe\t1\n', b'a\tb\n1\t2\n1\t2\t3\t4\n'])
+def test_unreadable(tmp_path, content):
+    path = tmp_path / 'a.tsv'
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(str(path))):
+        read_table(path)
+
+
+def test_a_folder_is_no_table(tmp_path):
+    with pytest.raises(InputError, match=re.escape(str(tmp_path))):
+        read_table(tmp_path)
+
+
+def test_write_and_read(tmp_path):
+    frame = pd.DataFrame({'name': ['a', None], 'value': [0.1, np.nan]})
+    assert write_table(tmp_path / 'x' / 'a.tsv', frame) == [tmp_path / 'x' / 'a.tsv']
+    text = (tmp_path / 'x' / 'a.tsv').read_text()
+    assert text == 'name\tvalue\na\t0.1\nn/a\tn/a\n'
+    again = read_table(tmp_path / 'x' / 'a.tsv')
+    pd.testing.assert_frame_equal(again, frame, check_dtype=False)
+
+
+def test_numbers_survive_to_the_last_bit(tmp_path):
+    values = np.random.default_rng(0).normal(size=100) * 10.0 ** np.arange(-50, 50)
+    (path,) = write_table(tmp_path / 'a.tsv', pd.DataFrame({'x': values}))
+    np.testing.assert_allclose(read_table(path)['x'], values, rtol=1e-15)
+
+
+def test_data_dictionary(tmp_path):
+    frame = pd.DataFrame({'b': [1], 'a': [2]})
+    table, sidecar = write_table(tmp_path / 'a.tsv', frame, {'a': 'First', 'b': 'B', 'c': 'C'})
+    assert (table.name, sidecar.name) == ('a.tsv', 'a.json')
+    assert json.loads(sidecar.read_text()) == {
+        'b': {'Description': 'B'},
+        'a': {'Description': 'First'},
+    }
+
+
+def test_column_without_description(tmp_path):
+    with pytest.raises(ValueError, match=r"no description of \['b'\]"):
+        write_table(tmp_path / 'a.tsv', pd.DataFrame({'a': [1], 'b': [2]}), {'a': 'A'})
+
+
+def test_participants_need_their_identifier(tmp_path, table):
+    table('id\tage\nsub-01\t30\n', 'participants.tsv')
+    with pytest.raises(InputError, match='participant_id'):
+        read_participants(tmp_path)
+
+
+def test_sessions_of_all_participants(tmp_path):
+    assert read_sessions(tmp_path) is None
+    for label, rows in (('02', 'ses-TP1\t20\n'), ('01', 'ses-TP1\t22\nses-TP2\tn/a\n')):
+        folder = tmp_path / f'sub-{label}'
+        folder.mkdir()
+        (folder / f'sub-{label}_sessions.tsv').write_text(f'session_id\thdrs\n{rows}')
+    found = read_sessions(tmp_path)
+    assert found['participant_id'].tolist() == ['sub-01', 'sub-01', 'sub-02']
+    assert found['session_id'].tolist() == ['ses-TP1', 'ses-TP2', 'ses-TP1']
+    np.testing.assert_array_equal(found['hdrs'], [22, np.nan, 20])
