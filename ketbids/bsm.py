@@ -63,10 +63,8 @@ Refused = Annotated[None, BeforeValidator(_refuse)]
 HrfName = Literal[
     'spm',
     'spm + derivative',
-    'spm + derivative + dispersion',
     'glover',
     'glover + derivative',
-    'glover + derivative + dispersion',
 ]
 
 

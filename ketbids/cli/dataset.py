@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ketbids.cli.parser import installed_version
-from ketbids.io.files import write_json, write_text
+from ketbids.io.files import read_json, write_json, write_text
 from ketbids.settings import Settings, as_toml
 
 __all__ = ['describe_dataset', 'record_path']
@@ -30,7 +30,10 @@ _IGNORED = (
 def describe_dataset(settings: Settings, model_text: str) -> None:
     """Write dataset_description.json, .bidsignore, and how this run was set up."""
     output_dir = settings.paths.output_dir
-    links: dict[str, str] = {'raw': settings.paths.bids_dir.as_uri()}
+    path = output_dir / 'dataset_description.json'
+    # What an earlier run of the other level said of its sources still holds.
+    known = read_json(path).get('DatasetLinks', {}) if path.is_file() else {}
+    links: dict[str, str] = {**known, 'raw': settings.paths.bids_dir.as_uri()}
     links |= {f'deriv{n}': p.as_uri() for n, p in enumerate(settings.paths.derivatives)}
     description = {
         'Name': 'ketbids: task fMRI on grayordinates',
@@ -40,7 +43,7 @@ def describe_dataset(settings: Settings, model_text: str) -> None:
         'SourceDatasets': [{'URL': uri} for uri in links.values()],
         'DatasetLinks': links,
     }
-    write_json(output_dir / 'dataset_description.json', description)
+    write_json(path, description)
     write_text(output_dir / '.bidsignore', '\n'.join(_IGNORED) + '\n')
     logs = output_dir / 'logs'
     extra: Mapping[str, str] = {'version': installed_version()}

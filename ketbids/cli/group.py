@@ -12,7 +12,11 @@ import pandas as pd
 
 from ketbids.cli.dataset import describe_dataset, record_path
 from ketbids.cli.parser import installed_version
-from ketbids.cli.participant import chosen_participants, read_exclusion_list
+from ketbids.cli.participant import (
+    chosen_participants,
+    read_exclusion_list,
+    remove_if_empty,
+)
 from ketbids.errors import InputError
 from ketbids.io.bids import Exclusion, excluded_by, participant_labels
 from ketbids.io.inventory import find_maps, visit_surfaces
@@ -101,6 +105,7 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         if not broken:
             shutil.rmtree(settings.paths.work_dir / 'group_wf', ignore_errors=True)
             shutil.rmtree(settings.paths.work_dir / 'group_plan', ignore_errors=True)
+            remove_if_empty(settings.paths.work_dir)
     page = output_dir / 'group.html'
     if todo or failures or not page.is_file():
         finished = [item for item in planned if item.stem not in failures]

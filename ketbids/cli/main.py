@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(options: Any) -> int:
-    _limit_threads(options)
+    _prepare_environment(options)
     from ketbids.model import default_model_path, load_model
 
     model = load_model(options.model)
@@ -64,16 +64,22 @@ def _run(options: Any) -> int:
     return level.run(settings, model, verbosity=options.verbose or 0)
 
 
-def _limit_threads(options: Any) -> None:
-    """Keep libraries from taking all cores in every process; before NumPy is imported."""
+def _prepare_environment(options: Any) -> None:
+    """Set what libraries read when they are imported, NumPy among them."""
+    # Otherwise every process would take all cores.
     threads = str(options.omp_nthreads or 1)
     for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
         os.environ[name] = threads
-    if not os.access(Path(__file__).parents[1] / 'stats', os.W_OK):
-        # An installation that cannot be written to, as in a container, has no place for the
-        # machine code that numba makes.
-        cache = (options.work_dir or options.output_dir / 'work').absolute() / 'numba'
-        os.environ.setdefault('NUMBA_CACHE_DIR', str(cache))
+    # Nothing is asked of the network, and templateflow leaves a folder that holds files alone.
+    package = Path(__file__).parents[1]
+    os.environ['NIPYPE_NO_ET'] = '1'
+    os.environ.setdefault('TEMPLATEFLOW_HOME', str(package / 'data'))
+    # In a container neither the package nor the home folder can be written to.
+    cache = (options.work_dir or options.output_dir / 'work').absolute() / 'cache'
+    if not os.access(package / 'stats', os.W_OK):
+        os.environ.setdefault('NUMBA_CACHE_DIR', str(cache / 'numba'))
+    if not os.access(os.path.expanduser('~'), os.W_OK):
+        os.environ.setdefault('MPLCONFIGDIR', str(cache / 'matplotlib'))
 
 
 def _prepare_logging(verbosity: int) -> None:

@@ -33,7 +33,7 @@ __all__ = ['write_group_page', 'write_participant_page']
 _CIRCULARITY = (
     'Regions marked shared-data were chosen with the same data that are correlated here: their r '
     'is inflated and has no p. Regions marked independent are whole anatomical parcels, chosen '
-    'without the data. The p of many regions are not corrected for their number.'
+    'without the data. p_holm is corrected for the number of parcels (Holm), p is not.'
 )
 _TAILS = {
     'two': 'both directions together at FWE p < {alpha:g}',
@@ -170,7 +170,7 @@ def _associations(output_dir: Path, item: 'PlannedAnalysis') -> pd.DataFrame | N
 
 def _association_table(table: pd.DataFrame) -> Table:
     return Table.from_frame(
-        table, caption='Correlations of regional values with scores', p_values=('p',)
+        table, caption='Correlations of regional values with scores', p_values=('p', 'p_holm')
     )
 
 

@@ -217,7 +217,7 @@ def build_parser() -> argparse.ArgumentParser:
         '--work-dir',
         type=Path,
         metavar='DIR',
-        help='intermediate files (default: OUTPUT_DIR/work, removed when all went well)',
+        help='intermediate files (default: OUTPUT_DIR/work; what is done is removed)',
     )
     run.add_argument(
         '--stop-on-first-crash', action='store_true', default=None, help='stop at the first error'

@@ -4,6 +4,7 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from ketbids.io.tables import read_participants
 from ketbids.model import StudyModel
 from ketbids.settings import Settings
 
-__all__ = ['chosen_participants', 'read_exclusion_list', 'run']
+__all__ = ['chosen_participants', 'read_exclusion_list', 'remove_if_empty', 'run']
 
 logger = logging.getLogger('ketbids')
 
@@ -176,6 +177,7 @@ def _fit(
     logger.info('Smoothing by %s.', 'wb_command' if workbench else 'the native smoother')
     output_dir, work_dir = settings.paths.output_dir, settings.paths.work_dir
     failures: dict[str, str] = {}
+    started = 0
     size = _VISITS_PER_PROCESS * settings.resources.nprocs
     with executor(settings, verbosity=verbosity) as execute:
         for start in range(0, len(todo), size):
@@ -192,12 +194,14 @@ def _fit(
                     shutil.rmtree(
                         work_dir / workflow.name / visit_wf_name(visit), ignore_errors=True
                     )
-            logger.info('%d of %d visits.', start + len(batch), len(todo))
+            started = start + len(batch)
+            logger.info('%d of %d visits.', started, len(todo))
             if failures and settings.resources.stop_on_first_crash:
                 break
-    if not failures:
-        shutil.rmtree(work_dir / workflow.name, ignore_errors=True)
-        _remove_if_empty(work_dir)
+    for visit in todo[started:]:
+        failures[visit.name] = 'It was not started, because of the error before it.'
+    for folder in (work_dir / workflow.name, work_dir):
+        remove_if_empty(folder)
     return failures
 
 
@@ -213,8 +217,9 @@ def _outputs(output_dir: Path, visit: Visit) -> list[Path]:
     ]
 
 
-def _remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder that nobody needs any more; another process may be faster, or at work."""
+    with suppress(OSError):
         folder.rmdir()
 
 

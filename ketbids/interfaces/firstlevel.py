@@ -114,6 +114,7 @@ class CodeTrials(SimpleInterface):
         except InputError as error:
             raise InputError(f'{path}: {error}') from error
         n_volumes, repetition_time = series_timing(Path(self.inputs.series_file))
+        coded['note'] = coded['note'].replace('', None)
         coded['onset'] -= self.inputs.drop_volumes * repetition_time
         end = n_volumes * repetition_time
         if len(coded) and coded['onset'].max() >= end:

@@ -139,19 +139,15 @@ def read_effects(rows: pd.DataFrame, root: Path) -> tuple[npt.NDArray[np.float64
     data : ndarray of float, shape (n_rows, n_grayordinates)
     models : BrainModels
     """
-    loaded = [read_maps(root / name) for name in rows['path']]
     paths = [root / name for name in rows['path']]
-    data = np.concatenate([values[:1] for values, _ in loaded]).astype(float)
-    models = [m for _, m in loaded]
     if 'minus_path' in rows:
-        minus = [read_maps(root / name) for name in rows['minus_path']]
         paths += [root / name for name in rows['minus_path']]
-        models += [m for _, m in minus]
-        assert_same_models(models, paths)
-        data -= np.concatenate([values[:1] for values, _ in minus]).astype(float)
-    else:
-        assert_same_models(models, paths)
-    return data, models[0]
+    loaded = [read_maps(path) for path in paths]
+    assert_same_models([models for _, models in loaded], paths)
+    data = np.concatenate([values[:1] for values, _ in loaded]).astype(float)
+    if 'minus_path' in rows:
+        data = data[: len(rows)] - data[len(rows) :]
+    return data, loaded[0][1]
 
 
 def mean_areas(left: list[str], right: list[str], models: BrainModels) -> tuple[dict, dict]:

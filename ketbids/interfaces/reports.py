@@ -92,7 +92,8 @@ class MapFigures(SimpleInterface):
         for name, path in zip(i.contrasts, i.z, strict=True):
             values, models = read_maps(Path(path))
             surfaces = read_surfaces([i.left_inflated, i.right_inflated], models)
-            painter = painter or SurfacePainter(surfaces)
+            # Pictures to check a run by: without the smooth edges of the group's.
+            painter = painter or SurfacePainter(surfaces, supersample=1)
             figure = map_figure(
                 values[0],
                 models,

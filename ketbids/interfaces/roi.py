@@ -16,7 +16,7 @@ from nipype.interfaces.base import (
 )
 
 from ketbids.interfaces.inference import label_text
-from ketbids.io.cifti import read_maps
+from ketbids.io.cifti import assert_same_models, read_maps
 from ketbids.io.files import read_json
 from ketbids.io.tables import read_table, write_table
 
@@ -54,7 +54,9 @@ class RoiMeans(SimpleInterface):
         i = self.inputs
         rows = read_table(Path(i.maps_file))
         root = Path(i.base_directory)
-        loaded = [read_maps(root / name) for name in rows['path']]
+        paths = [root / name for name in rows['path']]
+        loaded = [read_maps(path) for path in paths]
+        assert_same_models([models for _, models in loaded], paths)
         data = np.concatenate([values[:1] for values, _ in loaded])
         selection, parcels = self._parcels(loaded[0][1].structure, loaded[0][1].names)
         means = parcel_means(data, parcels)

@@ -1,6 +1,8 @@
 """CIFTI-2 and GIFTI files as plain arrays, and back."""
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ketbids.errors import InputError
-from ketbids.io.files import written_aside
+from ketbids.io.files import write_bytes, written_aside
 from ketbids.stats.brainmodels import BrainModels, Surface
 
 __all__ = [
@@ -86,55 +88,74 @@ _KINDS = {
     'SCALARS': 'dense scalar (dscalar)',
     'LABELS': 'dense label (dlabel)',
 }
+_INTENTS = {'SERIES': 'ConnDenseSeries', 'SCALARS': 'ConnDenseScalar', 'LABELS': 'ConnDenseLabel'}
+
+#: One dimension of a CIFTI-2 file, in its XML.
+_MAPPING = re.compile(
+    rb'<MatrixIndicesMap\b[^>]*/>|<MatrixIndicesMap\b.*?</MatrixIndicesMap>', re.DOTALL
+)
+_ECODE = 32
 
 
-def _open(path: Path, rows: str) -> Any:
-    """Open a CIFTI-2 file whose rows are `rows` and whose columns are grayordinates."""
+@lru_cache(maxsize=16)
+def _axis(mapping: bytes) -> Any:
+    """Parse one dimension; the files of a study repeat theirs to the letter."""
+    from nibabel.cifti2.cifti2_axes import from_index_mapping
+    from nibabel.cifti2.parse_cifti2 import Cifti2Parser
+
+    parser: Any = Cifti2Parser()
+    parser.parse(b'<CIFTI Version="2"><Matrix>' + mapping + b'</Matrix></CIFTI>')
+    return from_index_mapping(next(iter(parser.header.matrix)))
+
+
+@lru_cache(maxsize=16)
+def _models(mapping: bytes) -> BrainModels:
+    return brain_models(_axis(mapping))
+
+
+class _File(NamedTuple):
+    """An opened CIFTI-2 file: the NIfTI image, and the XML of rows and columns."""
+
+    path: Path
+    image: Any
+    rows: bytes
+    columns: bytes
+
+    @property
+    def data(self) -> npt.NDArray[np.float32]:
+        """Values, shape (n_rows, n_grayordinates)."""
+        try:
+            return np.asarray(self.image.dataobj, np.float32).reshape(self.image.shape[4:])
+        except Exception as error:  # a truncated file fails late, with many kinds of error
+            raise InputError(f'{self.path} is damaged or truncated: {error}.') from error
+
+
+def _open(path: Path, kind: str) -> _File:
+    """Open a CIFTI-2 file whose columns are grayordinates."""
     import nibabel as nb
 
-    kind = _KINDS[rows]
+    called = _KINDS[kind]
     try:
-        image: Any = nb.load(path)
-        mappings = [
-            image.header.matrix.get_index_map(axis).indices_map_to_data_type
-            for axis in range(image.ndim)
-        ]
+        image = nb.Nifti2Image.from_filename(path)
+        xml = [e.content for e in image.header.extensions if e.get_code() == _ECODE]
+        mappings = _MAPPING.findall(xml[0]) if xml else []
+        dimensions = {_attribute(m, b'AppliesToMatrixDimension'): m for m in mappings}
+        found = [_attribute(dimensions[i], b'IndicesMapToDataType') for i in sorted(dimensions)]
+        found = [name.removeprefix('CIFTI_INDEX_TYPE_') for name in found]
+        size = len(_models(dimensions['1'])) if found[1:] == ['BRAIN_MODELS'] else 0
     except FileNotFoundError as error:
         raise InputError(f'{path} does not exist.') from error
     except Exception as error:  # nibabel, zlib and expat each have errors of their own
-        raise InputError(f'{path} cannot be read as a CIFTI-2 {kind} file: {error}.') from error
-    found = [mapping.removeprefix('CIFTI_INDEX_TYPE_') for mapping in mappings]
-    if found != [rows, 'BRAIN_MODELS']:
-        axes = ' x '.join(found).replace('_', ' ').lower()
-        raise InputError(f'{path} is not a {kind} file: its axes are {axes}.')
-    return image
+        raise InputError(f'{path} cannot be read as a CIFTI-2 {called} file: {error}.') from error
+    if found != [kind, 'BRAIN_MODELS'] or image.shape[5:] != (size,):
+        axes = ' x '.join(found).replace('_', ' ').lower() or 'not those of CIFTI-2'
+        raise InputError(f'{path} is not a {called} file: its axes are {axes}.')
+    return _File(path, image, dimensions['0'], dimensions['1'])
 
 
-def _data(path: Path, image: Any) -> npt.NDArray[np.float32]:
-    try:
-        return np.asarray(image.dataobj, np.float32)
-    except Exception as error:  # a truncated file fails late, with many kinds of error
-        raise InputError(f'{path} is damaged or truncated: {error}.') from error
-
-
-def _axis(path: Path, image: Any, number: int) -> Any:
-    try:
-        return image.header.get_axis(number)
-    except Exception as error:  # nibabel does not check what the XML says
-        raise InputError(f'{path} has a damaged CIFTI-2 header: {error}.') from error
-
-
-def _models(path: Path, image: Any) -> BrainModels:
-    axis = _axis(path, image, 1)
-    if None in axis.nvertices.values():
-        raise InputError(f'{path} has a damaged CIFTI-2 header: a surface without its size.')
-    models = brain_models(axis)
-    if len(models) != image.shape[1]:
-        raise InputError(
-            f'{path} is damaged: its header describes {len(models)} grayordinates, its data have '
-            f'{image.shape[1]}.'
-        )
-    return models
+def _attribute(mapping: bytes, name: bytes) -> str:
+    found = re.search(rb'\b' + name + rb'="([^"]*)"', mapping)
+    return found[1].decode() if found else ''
 
 
 def read_series(path: Path) -> Series:
@@ -145,85 +166,98 @@ def read_series(path: Path) -> Series:
     InputError
         If the file is missing, damaged, or not a dense time series in seconds.
     """
-    image = _open(path, 'SERIES')
-    repetition_time = _repetition_time(path, _axis(path, image, 0))
-    return Series(_data(path, image), _models(path, image), repetition_time)
+    file = _open(path, 'SERIES')
+    repetition_time = _repetition_time(file)
+    return Series(file.data, _models(file.columns), repetition_time)
 
 
 def series_timing(path: Path) -> tuple[int, float]:
     """Read the number of volumes and the TR in seconds from the header alone."""
-    image = _open(path, 'SERIES')
-    return image.shape[0], _repetition_time(path, _axis(path, image, 0))
+    file = _open(path, 'SERIES')
+    return file.image.shape[4], _repetition_time(file)
 
 
-def _repetition_time(path: Path, axis: Any) -> float:
+def _repetition_time(file: _File) -> float:
+    axis = _axis(file.rows)
     if axis.unit != 'SECOND' or not axis.step > 0:
-        raise InputError(f'{path}: the time step is {axis.step} {axis.unit}; seconds are needed.')
+        raise InputError(
+            f'{file.path}: the time step is {axis.step} {axis.unit}; seconds are needed.'
+        )
     return float(axis.step)
 
 
 def read_maps(path: Path) -> tuple[npt.NDArray[np.float32], BrainModels]:
     """Read a ``.dscalar.nii``: maps (n_maps, n_grayordinates) and their geometry."""
-    image = _open(path, 'SCALARS')
-    return _data(path, image), _models(path, image)
+    file = _open(path, 'SCALARS')
+    return file.data, _models(file.columns)
 
 
 def read_labels(path: Path) -> Labels:
     """Read the first map of a ``.dlabel.nii``."""
-    image = _open(path, 'LABELS')
-    table = _axis(path, image, 0).label[0]
+    file = _open(path, 'LABELS')
+    table = _axis(file.rows).label[0]
     return Labels(
-        keys=np.rint(_data(path, image)[0]).astype(np.int32),
+        keys=np.rint(file.data[0]).astype(np.int32),
         names={int(key): str(name) for key, (name, _) in table.items()},
         colours={int(key): tuple(colour) for key, (_, colour) in table.items()},
-        models=_models(path, image),
+        models=_models(file.columns),
     )
 
 
-def _write(
-    target: Path, data: npt.ArrayLike, row_axis: Any, models: BrainModels, intent: str
-) -> Path:
-    from nibabel.cifti2 import Cifti2Header, Cifti2Image
+@lru_cache(maxsize=8)
+def _head(kind: str, rows: tuple[Any, ...], models: BrainModels) -> bytes:
+    """Make all of a float32 file but its data.
 
+    Parameters
+    ----------
+    kind : {'SERIES', 'SCALARS', 'LABELS'}
+    rows : tuple
+        Arguments of nibabel's axis, made hashable.
+    models : BrainModels
+    """
+    from nibabel.cifti2 import Cifti2Header, Cifti2Image, LabelAxis, ScalarAxis, SeriesAxis
+
+    row_axis: Any
+    if kind == 'SERIES':
+        start, step, n_volumes = rows
+        row_axis = SeriesAxis(start, step, n_volumes, unit='SECOND')
+    elif kind == 'SCALARS':
+        row_axis = ScalarAxis(list(rows))
+    else:
+        row_axis = LabelAxis([rows[0]], [dict(rows[1:])])
     header = Cifti2Header.from_axes((row_axis, brain_model_axis(models)))
-    image = Cifti2Image(np.asarray(data, np.float32), header=header)
-    image.nifti_header.set_intent(intent)
-    with written_aside(target) as aside:
-        image.to_filename(aside)
-    return Path(target)
+    image = Cifti2Image(np.zeros((len(row_axis), len(models)), np.float32), header=header)
+    image.nifti_header.set_intent(_INTENTS[kind])
+    content = image.to_bytes()
+    return content[: len(content) - 4 * len(row_axis) * len(models)]
+
+
+def _write(
+    target: Path, data: npt.ArrayLike, kind: str, rows: tuple[Any, ...], models: BrainModels
+) -> Path:
+    # In the file the first index runs fastest.
+    values = np.asarray(data, '<f4').tobytes(order='F')
+    return write_bytes(target, _head(kind, rows, models) + values)
 
 
 def write_series(
     target: Path, data: npt.ArrayLike, models: BrainModels, repetition_time: float
 ) -> Path:
     """Write (n_volumes, n_grayordinates) as a float32 ``.dtseries.nii``; TR in seconds."""
-    from nibabel.cifti2 import SeriesAxis
-
-    axis = SeriesAxis(0.0, repetition_time, np.shape(data)[0], unit='SECOND')
-    return _write(target, data, axis, models, 'ConnDenseSeries')
+    rows = (0.0, float(repetition_time), np.shape(data)[0])
+    return _write(target, data, 'SERIES', rows, models)
 
 
 def write_maps(target: Path, maps: Mapping[str, npt.ArrayLike], models: BrainModels) -> Path:
     """Write named maps (n_grayordinates,) as a float32 ``.dscalar.nii``."""
-    from nibabel.cifti2 import ScalarAxis
-
-    return _write(
-        target,
-        np.stack([np.asarray(m) for m in maps.values()]),
-        ScalarAxis(list(maps)),
-        models,
-        'ConnDenseScalar',
-    )
+    data = np.stack([np.asarray(values) for values in maps.values()])
+    return _write(target, data, 'SCALARS', tuple(maps), models)
 
 
 def write_labels(target: Path, labels: Labels, name: str) -> Path:
     """Write one label map as a ``.dlabel.nii``."""
-    from nibabel.cifti2 import LabelAxis
-
-    table = {key: (text, labels.colours[key]) for key, text in labels.names.items()}
-    return _write(
-        target, labels.keys[None], LabelAxis([name], [table]), labels.models, 'ConnDenseLabel'
-    )
+    table = tuple((key, (text, labels.colours[key])) for key, text in labels.names.items())
+    return _write(target, labels.keys[None], 'LABELS', (name, *table), labels.models)
 
 
 def read_surface(path: Path) -> tuple[Surface, str]:

@@ -25,15 +25,17 @@ def associate(
     Returns
     -------
     DataFrame
-        Columns ``roi``, ``selection``, ``values`` (name of the definition), ``n``, ``r``, ``p``.
+        Columns ``roi``, ``selection``, ``values`` (name of the definition), ``n``, ``r``, ``p``,
+        ``p_holm`` (corrected by Holm's method over the regions of the same definition).
         ``p`` is given for ``independent`` selections only: where the data that chose an ROI test
         it again, p has no meaning. Fewer than four participants give a missing ``r``.
     """
     from scipy.stats import pearsonr
+    from statsmodels.stats.multitest import multipletests
 
     rows = []
-    for (roi, selection), table in values.groupby(['roi', 'selection'], sort=False):
-        wide = table.set_index(['participant_id', 'session_id'])['value'].unstack()  # noqa: PD010
+    for (roi, selection), region in values.groupby(['roi', 'selection'], sort=False):
+        wide = region.set_index(['participant_id', 'session_id'])['value'].unstack()  # noqa: PD010
         for name, sessions in definitions.items():
             columns = [wide.get(s, pd.Series(np.nan, wide.index)) for s in sessions]
             value = columns[0] if len(columns) == 1 else columns[0] - columns[1]
@@ -46,4 +48,9 @@ def associate(
                 if selection == 'independent':
                     row['p'] = float(result.pvalue)
             rows.append(row)
-    return pd.DataFrame(rows, columns=['roi', 'selection', 'values', 'n', 'r', 'p'])
+    names = ['roi', 'selection', 'values', 'n', 'r', 'p']
+    table = pd.DataFrame(rows, columns=names)
+    table['p_holm'] = np.nan
+    for _, family in table.dropna(subset='p').groupby('values'):
+        table.loc[family.index, 'p_holm'] = multipletests(family['p'], method='holm')[1]
+    return table

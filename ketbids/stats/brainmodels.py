@@ -88,7 +88,9 @@ class BrainModels:
     def voxel_volume(self) -> float:
         """Volume of one voxel in mm^3 (nan without voxels)."""
         return (
-            float('nan') if self.affine is None else abs(float(np.linalg.det(self.affine[:3, :3])))
+            float('nan')
+            if self.affine is None
+            else round(abs(float(np.linalg.det(self.affine[:3, :3]))), 6)
         )
 
     @property
@@ -102,6 +104,8 @@ class BrainModels:
 
     def same_as(self, other: 'BrainModels') -> bool:
         """True if both describe the same grayordinates in the same order."""
+        if self is other:
+            return True
         if self.names != other.names or dict(self.n_vertices) != dict(other.n_vertices):
             return False
         arrays = (

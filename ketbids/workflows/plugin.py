@@ -52,17 +52,19 @@ class WatchedMultiProcPlugin(MultiProcPlugin):
     Attributes
     ----------
     failures : dict of str to str
-        Why each failed node of the last workflow failed, by its full name.
+        Why each node of the last workflow that is not done failed or was not run, by its full
+        name; those that failed come first.
     """
 
     def __init__(self, plugin_args: dict[str, Any] | None = None) -> None:
         super().__init__(plugin_args=plugin_args)
         self.failures: dict[str, str] = {}
+        self._finished: set[str] = set()
         self._broken = False
 
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
         """Run the nodes of a workflow."""
-        self.failures = {}
+        self.failures, self._finished = {}, set()
         self._task_obj: dict[int, Any] = {}
         if self._broken:
             self.close()
@@ -74,6 +76,13 @@ class WatchedMultiProcPlugin(MultiProcPlugin):
             super().run(graph, config, updatehash=updatehash)
         finally:
             gc.unfreeze()
+            for node in graph.nodes():
+                if node.fullname not in self._finished:
+                    self.failures.setdefault(node.fullname, 'It was not run.')
+
+    def _task_finished_cb(self, jobid: int, cached: bool = False) -> None:
+        self._finished.add(self.procs[jobid].fullname)
+        super()._task_finished_cb(jobid, cached=cached)
 
     def _postrun_check(self) -> None:
         """Keep the processes for the next workflow."""

@@ -54,7 +54,7 @@ def init_visit_wf(
     )
     runs = []
     for number, run in enumerate(visit.runs, start=1):
-        run_wf = init_run_wf(settings, model, run, uris, workbench=workbench)
+        run_wf = init_run_wf(settings, model, run, uris, workbench=workbench, alone=not several)
         runs.append(run_wf)
         workflow.connect(run_wf, 'outputnode.section', sections, f'in{number}')
     anatomy = first.preprocessed.anatomy
@@ -126,8 +126,12 @@ def init_run_wf(
     uris: Mapping[str, Path],
     *,
     workbench: bool,
+    alone: bool,
 ) -> pe.Workflow:
-    """Smooth and fit one run; write its maps, tables and figures."""
+    """Smooth and fit one run; write its maps, tables and figures.
+
+    The maps of a run that is alone are those of the visit: they carry no run label.
+    """
     workflow = pe.Workflow(name=f'run_{run.key.run or "single"}_wf')
     first, output_dir = settings.first_level, str(settings.paths.output_dir)
     found = run.preprocessed
@@ -166,6 +170,7 @@ def init_run_wf(
         output_dir=output_dir,
         source_file=str(run.events),
         metadata=_metadata(settings, (run,), uris),
+        dismiss_run=alone,
     )
     report_wf = init_run_report_wf(settings, run, conditions)
     workflow.connect([

@@ -1,0 +1,218 @@
+"""Options: from the command line, a configuration file, and a preset, in this order."""
+
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ketbids.cli.parser import build_parser, make_settings, parse_arguments
+from ketbids.errors import UsageError
+from ketbids.settings import as_toml
+
+LEVELS = ['participant', 'group']
+
+
+def parse(*arguments, level='group'):
+    return parse_arguments(['bids', 'out', level, *arguments])
+
+
+def resolve(*arguments, level='group'):
+    options = parse(*arguments, level=level)
+    return make_settings(options, model=Path('/m.json'), hrf_model='spm', high_pass=0.005)
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text):
+        path = tmp_path / 'config.toml'
+        path.write_text(text)
+        return '--config-file', str(path)
+
+    return write
+
+
+@pytest.mark.parametrize('option', ['--participant-label', '--participant_label'])
+@pytest.mark.parametrize('labels', [('01', '02'), ('sub-01', 'sub-02')])
+def test_participants_with_or_without_prefix(option, labels):
+    assert resolve(option, *labels).selection.participants == ('01', '02')
+
+
+def test_other_labels():
+    selection = resolve(
+        '--session-label', 'ses-TP1', 'TP2', '--task-id', 'task-carit', '--run-id', 'run-01'
+    ).selection
+    assert selection.sessions == ('TP1', 'TP2')
+    assert selection.tasks == ('carit',)
+    assert selection.runs == ('01',)
+
+
+@pytest.mark.parametrize('level', LEVELS)
+def test_defaults(level):
+    settings = resolve(level=level)
+    assert settings.level == level
+    assert settings.paths.bids_dir == Path.cwd() / 'bids'
+    assert settings.paths.output_dir == Path.cwd() / 'out'
+    assert settings.paths.work_dir == Path.cwd() / 'out' / 'work'
+    assert settings.paths.exclusions is None
+    assert settings.selection.participants == ()
+    first = settings.first_level
+    assert (first.drop_volumes, first.smoothing_fwhm) == (0, 5.0)
+    assert (first.hrf_model, first.high_pass) == ('spm', 0.005)
+    assert (settings.group.permutations, settings.group.seed) == (5000, 0)
+    assert (settings.group.tails, settings.group.analyses) == ('two', ())
+    cores = len(os.sched_getaffinity(0))
+    assert settings.resources.nprocs == cores
+    assert settings.resources.omp_nthreads == (cores if level == 'group' else 1)
+    assert not settings.resources.stop_on_first_crash
+
+
+def test_zero_is_not_the_default():
+    first = resolve('--smoothing-fwhm', '0', '--high-pass', '0').first_level
+    assert (first.smoothing_fwhm, first.high_pass) == (0, 0)
+    assert resolve('--seed', '0').group.seed == 0
+
+
+def test_threads_of_the_group_follow_processes():
+    assert resolve('--nprocs', '7').resources.omp_nthreads == 7
+    assert resolve('--nprocs', '7', '--omp-nthreads', '3').resources.omp_nthreads == 3
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        (('--permutations', '0'), 'at least 1'),
+        (('--permutations', '1.5'), 'not a number'),
+        (('--seed', '-1'), 'at least 0'),
+        (('--drop-volumes', '-2'), 'at least 0'),
+        (('--smoothing-fwhm', 'nan'), 'at least 0'),
+        (('--smoothing-fwhm', 'inf'), 'at least 0'),
+        (('--high-pass', '-0.1'), 'at least 0'),
+        (('--nprocs', '0'), 'at least 1'),
+        (('--participant-label', 'sub_01'), 'BIDS label'),
+        (('--participant-label', '../x'), 'BIDS label'),
+        (('--participant-label',), 'expected at least one argument'),
+        (('--hrf-model', 'fir'), 'invalid choice'),
+        (('--tails', 'one'), 'invalid choice'),
+        (('--preset', 'other'), 'invalid choice'),
+        (('--partic', '01'), 'unrecognized arguments'),
+        (('--unknown',), 'unrecognized arguments'),
+    ],
+)
+def test_wrong_usage(arguments, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        parse(*arguments)
+    assert '--help' in str(caught.value)
+
+
+@pytest.mark.parametrize('arguments', [[], ['bids'], ['bids', 'out'], ['bids', 'out', 'session']])
+def test_wrong_positionals(arguments):
+    with pytest.raises(UsageError):
+        parse_arguments(arguments)
+
+
+def test_configuration_file(config):
+    settings = resolve(*config(
+        'participant-label = ["01", "sub-02"]\nsession-label = "TP1"\nsmoothing-fwhm = 4\n'
+        'permutations = 10\nstop-on-first-crash = true\nverbose = 2\nwork-dir = "w"\n'
+    ))  # fmt: skip
+    assert settings.selection.participants == ('01', '02')
+    assert settings.selection.sessions == ('TP1',)
+    assert settings.first_level.smoothing_fwhm == 4.0
+    assert settings.group.permutations == 10
+    assert settings.resources.stop_on_first_crash
+    assert settings.paths.work_dir == Path.cwd() / 'w'
+    assert parse(*config('verbose = 2')).verbose == 2
+
+
+def test_the_command_line_wins_over_file_over_preset(config):
+    given = config('permutations = 10\ntails = "positive"')
+    preset = ('--preset', 'sahib2020')
+    assert resolve().group.tails == 'two'
+    assert resolve(*preset).group.tails == 'each'
+    assert resolve(*preset, *given).group.tails == 'positive'
+    assert resolve(*preset, *given, '--tails', 'two').group.tails == 'two'
+    found = resolve(*preset, *given).group
+    assert (found.permutations, found.tails) == (10, 'positive')
+    assert resolve(*given, '--permutations', '20').group.permutations == 20
+
+
+def test_preset_is_the_paper():
+    settings = resolve('--preset', 'sahib2020')
+    assert settings.first_level.smoothing_fwhm == 5.0
+    assert (settings.group.permutations, settings.group.tails) == (5000, 'each')
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('permutation = 10', "unknown option 'permutation'"),
+        ('participant_label = ["01"]', "unknown option 'participant_label'"),
+        ('help = true', "unknown option 'help'"),
+        ('version = true', "unknown option 'version'"),
+        ('config-file = "a"', "unknown option 'config-file'"),
+        ('preset = "sahib2020"', "unknown option 'preset'"),
+        ('[group]\nseed = 1', "unknown option 'group'"),
+        ('permutations = "many"', 'not a number'),
+        ('permutations = -1', 'at least 1'),
+        ('permutations = [1, 2]', 'takes one value'),
+        ('seed = 1.5', 'not a number'),
+        ('tails = "one"', 'invalid choice'),
+        ('stop-on-first-crash = 1', 'must be true or false'),
+        ('verbose = true', 'must be a whole number'),
+        ('verbose = -1', 'must be a whole number'),
+        ('participant-label = []', 'at least one argument'),
+        ('permutations = ', 'not valid TOML'),
+    ],
+)
+def test_wrong_configuration_names_the_file(config, text, words):
+    option, path = config(text)
+    with pytest.raises(UsageError, match=words) as caught:
+        parse(option, path)
+    assert path in str(caught.value)
+
+
+def test_values_that_look_like_options(config):
+    """A value is never taken for an option."""
+    with pytest.raises(UsageError):
+        parse(*config('work-dir = "--seed"'))
+
+
+def test_missing_configuration(tmp_path):
+    with pytest.raises(UsageError, match='Cannot read'):
+        parse('--config-file', str(tmp_path / 'none.toml'))
+
+
+def test_the_help_has_every_option_in_a_group():
+    parser = build_parser()
+    for group in parser._action_groups:
+        for action in group._group_actions:
+            assert action.help, action
+    text = parser.format_help()
+    for code in ('0 all done', '1 a participant', '2 wrong', '3 invalid', '4 a needed', '130/143'):
+        assert code in ' '.join(text.split())
+
+
+def test_settings_are_readable_toml():
+    settings = resolve(
+        '--participant-label',
+        '01',
+        '--derivatives',
+        'a "quoted" \\ name',
+        'tab\tand ü\x7f',
+        '--exclusions',
+        'x.tsv',
+    )
+    found = tomllib.loads(as_toml(settings, {'version': '1.0'}))
+    assert found['version'] == '1.0'
+    assert found['level'] == 'group'
+    cwd = Path.cwd()
+    assert found['paths']['derivatives'] == [
+        str(cwd / 'a "quoted" \\ name'),
+        str(cwd / 'tab\tand ü\x7f'),
+    ]
+    assert found['paths']['exclusions'] == str(cwd / 'x.tsv')
+    assert found['selection'] == {'participants': ['01'], 'sessions': [], 'tasks': [], 'runs': []}
+    assert found['first_level']['smoothing_fwhm'] == 5.0
+    assert found['resources']['stop_on_first_crash'] is False
+    assert 'exclusions' not in tomllib.loads(as_toml(resolve(), {}))['paths']

@@ -1,0 +1,319 @@
+"""The participant level's interfaces, on a brain of a hundred grayordinates."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ketbids.errors import InputError
+from ketbids.interfaces.firstlevel import (
+    BuildRunDesign,
+    CodeTrials,
+    CombineRuns,
+    FitGLM,
+    SmoothSeries,
+    read_movement,
+    read_surfaces,
+)
+from ketbids.io.cifti import read_maps, read_series
+from ketbids.io.tables import read_table
+from tests.interfaces.files import (
+    CONDITIONS,
+    CONTRASTS,
+    RESPONSE,
+    TR,
+    BrainFiles,
+    write_events,
+    write_movement,
+)
+from tests.stats.small_brain import LEFT, RIGHT
+
+N_VOLUMES = 170
+NAMES = [condition['name'] for condition in CONDITIONS]
+
+
+def code(events, series, **inputs):
+    interface = CodeTrials(
+        events_file=events, series_file=series, conditions=CONDITIONS, **RESPONSE, **inputs
+    )
+    return interface.run().outputs.out_file
+
+
+def build(trials, series, **inputs):
+    options = {'conditions': NAMES, 'contrasts': CONTRASTS, 'hrf_model': 'spm', 'high_pass': 0.005}
+    return BuildRunDesign(
+        trials_file=trials, series_file=series, **{**options, **inputs}
+    ).run().outputs  # fmt: skip
+
+
+@pytest.fixture
+def series(brain):
+    return brain.series('bold', brain.noise(N_VOLUMES))
+
+
+@pytest.fixture
+def trials(tmp_path, series):
+    return code(write_events(tmp_path / 'events.tsv'), series)
+
+
+class TestTrials:
+    def test_rows_and_columns(self, tmp_path, trials):
+        events, coded = read_table(tmp_path / 'events.tsv'), read_table(Path(trials))
+        assert list(coded.columns) == [
+            'onset',
+            'duration',
+            'condition',
+            'responded',
+            'response_time',
+            'note',
+        ]
+        np.testing.assert_allclose(coded['onset'], events['onset'])
+        counts = coded['condition'].value_counts().to_dict()
+        assert counts == {'correctGo': 45, 'correctNogo': 13, 'incorrectNogo': 2}
+
+    def test_removed_volumes_shift_the_onsets(self, tmp_path, series):
+        path = write_events(tmp_path / 'events.tsv')
+        shifted = read_table(Path(code(path, series, drop_volumes=10)))['onset']
+        np.testing.assert_allclose(shifted, read_table(Path(path))['onset'] - 10 * TR)
+
+    def test_events_after_the_end(self, brain, tmp_path):
+        short = brain.series('short', brain.noise(100))
+        path = write_events(tmp_path / 'events.tsv')
+        with pytest.raises(InputError, match='--drop-volumes') as caught:
+            code(path, short)
+        for words in (path, short, '100 volumes', 'ends at 80 s', 'starts at 126.5 s'):
+            assert words in str(caught.value)
+        # Said to be without its first 60 volumes, the run goes on until 128 s.
+        code(path, short, drop_volumes=60)
+
+    def test_a_bad_row_names_the_file(self, tmp_path, series):
+        path = tmp_path / 'events.tsv'
+        path.write_text('onset\tduration\ttrial_type\tresponse_time\nsoon\t0.6\tgo\t0.4\n')
+        with pytest.raises(InputError, match='soon') as caught:
+            code(str(path), series)
+        assert str(path) in str(caught.value)
+
+    def test_missing_column_names_the_file(self, tmp_path, series):
+        path = tmp_path / 'events.tsv'
+        path.write_text('onset\tduration\ttrial_type\n1\t0.6\tgo\n')
+        with pytest.raises(InputError, match='response_time') as caught:
+            code(str(path), series)
+        assert str(path) in str(caught.value)
+
+    def test_a_model_without_responses(self, tmp_path, series):
+        events = write_events(tmp_path / 'events.tsv')
+        conditions = [{'name': 'go', 'where': {'trial_type': ('go',)}, 'response': None}]
+        interface = CodeTrials(events_file=events, series_file=series, conditions=conditions)
+        coded = read_table(Path(interface.run().outputs.out_file))
+        assert coded['condition'].value_counts().to_dict() == {'go': 45}
+
+
+class TestDesign:
+    def test_design_and_contrasts(self, series, trials):
+        found = build(trials, series)
+        design = read_table(Path(found.design_file))
+        plan = json.loads(Path(found.contrasts_file).read_text())
+        assert len(design) == N_VOLUMES
+        assert list(design.columns)[:3] == NAMES
+        assert design.columns[-1] == 'constant'
+        assert set(plan['weights']) == set(CONTRASTS)
+        columns = list(design.columns)
+        for name, weights in CONTRASTS.items():
+            expected = [weights.get(column, 0) for column in columns]
+            assert plan['weights'][name] == expected
+        assert (plan['not_estimable'], plan['dropped']) == ({}, [])
+        assert set(plan['peaks']) == set(NAMES)
+
+    def test_a_condition_without_trials(self, tmp_path, series):
+        trials = code(write_events(tmp_path / 'events.tsv', errors=False), series)
+        found = build(trials, series)
+        plan = json.loads(Path(found.contrasts_file).read_text())
+        assert plan['dropped'] == ['incorrectNogo']
+        assert set(plan['weights']) == {'nogoVsGo', 'correctGo'}
+        assert list(plan['not_estimable']) == ['errors']
+        assert 'incorrectNogo' in plan['not_estimable']['errors']
+        assert 'incorrectNogo' not in read_table(Path(found.design_file)).columns
+
+    def test_movement_enters_where_it_is_given(self, tmp_path, series, trials):
+        plain = set(read_table(Path(build(trials, series).design_file)).columns)
+        movement = write_movement(tmp_path / 'movement.txt', N_VOLUMES)
+        found = build(trials, series, movement_file=movement)
+        assert len(set(read_table(Path(found.design_file)).columns) - plain) == 12
+
+    def test_high_pass_of_zero_has_no_drifts(self, series, trials):
+        design = read_table(Path(build(trials, series, high_pass=0.0).design_file))
+        assert list(design.columns) == [*NAMES, 'constant']
+
+
+@pytest.mark.parametrize('columns', [6, 12])
+def test_movement_columns(tmp_path, columns):
+    table = read_movement(Path(write_movement(tmp_path / 'm.txt', 9, columns)), 9)
+    assert table.shape == (9, columns)
+    assert list(table.columns)[:6] == ['trans_x', 'trans_y', 'trans_z', 'rot_x', 'rot_y', 'rot_z']
+
+
+@pytest.mark.parametrize(('rows', 'columns'), [(8, 6), (9, 7), (9, 1)])
+def test_movement_must_fit_the_series(tmp_path, rows, columns):
+    path = write_movement(tmp_path / 'm.txt', rows, columns)
+    with pytest.raises(InputError, match=f'{rows} rows and {columns} columns'):
+        read_movement(Path(path), 9)
+
+
+@pytest.mark.parametrize('content', ['a b c\n', '1 2\n1 2 3\n', None])
+def test_movement_must_be_numbers(tmp_path, content):
+    path = tmp_path / 'm.txt'
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=r'm\.txt'):
+        read_movement(path, 9)
+
+
+def test_surfaces_of_the_wrong_side_or_mesh(brain, tmp_path):
+    left, right = brain.pair()
+    assert set(read_surfaces([left, right], brain.models)) == {LEFT, RIGHT}
+    with pytest.raises(InputError, match=r'mid_R.* is a surface of .*RIGHT, not of .*LEFT'):
+        read_surfaces([right, left], brain.models)
+    (tmp_path / 'fine').mkdir()
+    fine, _ = BrainFiles(tmp_path / 'fine', level=2).pair()
+    with pytest.raises(InputError, match='has 162 vertices, the time series 42'):
+        read_surfaces([fine, right], brain.models)
+
+
+def test_smoothing_keeps_constants(brain):
+    left, right = brain.pair()
+    constant = np.full((3, len(brain.models)), 7.0)
+    path = brain.series('bold', constant)
+    out = SmoothSeries(in_file=path, left_surface=left, right_surface=right, fwhm=20.0).run()
+    np.testing.assert_allclose(read_series(out.outputs.out_file).data, constant, rtol=1e-5)
+
+
+@pytest.fixture
+def planted(brain, tmp_path):
+    """Noise with 8 % signal of correct NoGo trials in the left cortex; its design."""
+    plain = brain.series('plain', brain.noise(N_VOLUMES))
+    found = build(code(write_events(tmp_path / 'events.tsv'), plain), plain)
+    design = read_table(Path(found.design_file))
+    data = brain.noise(N_VOLUMES, seed=1)
+    here = brain.models.where(LEFT)
+    data[:, here] += 800 * design[['correctNogo']].to_numpy()
+    data[:, -1] = 0  # outside the field of view
+    return brain.series('planted', data), found.design_file, found.contrasts_file
+
+
+def fit(planted):
+    series, design, contrasts = planted
+    return FitGLM(series_file=series, design_file=design, contrasts_file=contrasts).run().outputs
+
+
+class TestFit:
+    def test_files(self, brain, planted):
+        found = fit(planted)
+        assert found.contrasts == list(CONTRASTS)
+        assert found.density == brain.models.density
+        for statistic in ('effect', 'variance', 't', 'z'):
+            names = [Path(path).name for path in getattr(found, statistic)]
+            assert names == [f'{statistic}_{name}.dscalar.nii' for name in CONTRASTS]
+
+    def test_the_planted_signal_is_found_where_it_is(self, brain, planted):
+        found = fit(planted)
+        effect, models = read_maps(Path(found.effect[0]))
+        variance, t, z = (read_maps(Path(f[0]))[0][0] for f in (found.variance, found.t, found.z))
+        assert models.same_as(brain.models)
+        left, right = models.where(LEFT), models.where(RIGHT)
+        # 800 of a mean of 10000; the standard error of a grayordinate is about 80.
+        assert effect[0][left].mean() == pytest.approx(800, abs=50)
+        assert effect[0][right].mean() == pytest.approx(0, abs=50)
+        inside = np.isfinite(t)
+        np.testing.assert_allclose(
+            t[inside], (effect[0] / np.sqrt(variance))[inside], rtol=1e-4, atol=1e-4
+        )
+        assert np.all(z[left] > 3)
+        assert np.abs(z[right]).mean() < 1.6
+        other = read_maps(Path(found.effect[1]))[0][0]
+        assert np.abs(other[left]).mean() < 50
+
+    def test_what_has_no_signal_is_nan(self, planted):
+        found = fit(planted)
+        for files in (found.effect, found.variance, found.t, found.z):
+            for path in files:
+                values = read_maps(Path(path))[0][0]
+                assert np.isnan(values[-1])
+                assert np.isfinite(values[:-1]).all()
+
+    def test_sidecars(self, planted):
+        found = fit(planted)
+        for name, sidecar in zip(found.contrasts, found.sidecars, strict=True):
+            assert sidecar['Contrast'] == name
+            assert sidecar['ConditionWeights'] == CONTRASTS[name]
+            assert sidecar['RepetitionTime'] == TR
+            n_columns = read_table(Path(planted[1])).shape[1]
+            assert sidecar['DegreesOfFreedom'] == N_VOLUMES - n_columns
+            assert 'AR(6)' in sidecar['NoiseModel']
+            assert sidecar['MeanSignal'] == pytest.approx(10000, rel=0.05)
+            json.dumps(sidecar, allow_nan=False)
+
+    def test_units_do_not_matter(self, brain, planted):
+        data = read_series(Path(planted[0])).data
+        scaled = brain.series('scaled', data * np.float32(0.37))
+        ours, theirs = fit(planted), fit((scaled, *planted[1:]))
+        for a, b in zip(ours.effect, theirs.effect, strict=True):
+            one, two = read_maps(Path(a))[0], read_maps(Path(b))[0]
+            np.testing.assert_allclose(one, two, rtol=1e-3, atol=0.5)
+
+    def test_nothing_to_estimate(self, tmp_path, planted):
+        plan = json.loads(Path(planted[2]).read_text())
+        plan |= {'weights': {}, 'not_estimable': {'nogoVsGo': 'no trial of correctNogo'}}
+        path = tmp_path / 'plan.json'
+        path.write_text(json.dumps(plan))
+        with pytest.raises(InputError, match='no trial of correctNogo') as caught:
+            fit((planted[0], planted[1], str(path)))
+        assert planted[0] in str(caught.value)
+
+
+class TestCombination:
+    @pytest.fixture
+    def combine(self, brain):
+        def run(*runs):
+            """Each run: contrast -> (effect, variance, dof)."""
+            inputs = {'contrasts': [], 'effect': [], 'variance': [], 'sidecars': []}
+            for number, run in enumerate(runs):
+                inputs['contrasts'].append(list(run))
+                for which, field in enumerate(('effect', 'variance')):
+                    inputs[field].append(
+                        [brain.map(f'{field}{number}{n}', v[which]) for n, v in run.items()]
+                    )
+                inputs['sidecars'].append(
+                    [{'Contrast': n, 'DegreesOfFreedom': v[2]} for n, v in run.items()]
+                )
+            return CombineRuns(**inputs).run().outputs
+
+        return run
+
+    def test_weights_are_precisions(self, combine):
+        found = combine({'a': (2.0, 1.0, 100)}, {'a': (6.0, 3.0, 90)})
+        values = {
+            s: read_maps(Path(getattr(found, s)[0]))[0][0] for s in ('effect', 'variance', 't')
+        }
+        np.testing.assert_allclose(values['effect'], (2 / 1 + 6 / 3) / (1 + 1 / 3))
+        np.testing.assert_allclose(values['variance'], 0.75)
+        np.testing.assert_allclose(values['t'], 3 / np.sqrt(0.75), rtol=1e-6)
+        sidecar = found.sidecars[0]
+        assert (sidecar['DegreesOfFreedom'], sidecar['Runs']) == (190, 2)
+        assert sidecar['Contrast'] == 'a'
+
+    def test_a_contrast_that_one_run_lacks(self, combine):
+        found = combine({'a': (2.0, 1.0, 100)}, {'b': (5.0, 1.0, 90), 'a': (4.0, 1.0, 90)})
+        assert found.contrasts == ['a', 'b']
+        means = [read_maps(Path(path))[0].mean() for path in found.effect]
+        np.testing.assert_allclose(means, [3, 5])
+        assert [s['Runs'] for s in found.sidecars] == [2, 1]
+        assert [s['DegreesOfFreedom'] for s in found.sidecars] == [190, 90]
+        assert [Path(path).name for path in found.z] == ['z_a.dscalar.nii', 'z_b.dscalar.nii']
+
+    def test_order_of_runs_does_not_matter(self, combine):
+        rng = np.random.default_rng(0)
+        runs = [{'a': (rng.normal(), rng.uniform(1, 2), 100)} for _ in range(3)]
+        one, other = combine(*runs), combine(*runs[::-1])
+        for a, b in zip(one.z, other.z, strict=True):
+            np.testing.assert_allclose(read_maps(Path(a))[0], read_maps(Path(b))[0], rtol=1e-6)

@@ -1,0 +1,216 @@
+"""One analysis: what is tested, with which rows, and the table of clusters."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ketbids.errors import InputError
+from ketbids.interfaces.inference import DIRECTED, PLAIN, ClusterTables, GroupTest, read_effects
+from ketbids.io.cifti import read_maps
+from ketbids.io.tables import read_table, write_table
+from tests.interfaces.files import BrainFiles
+from tests.stats.small_brain import LEFT
+
+N = 8
+
+
+@pytest.fixture
+def data(brain):
+    """Maps of 8 people with an effect in the left cortex."""
+    values = np.random.default_rng(0).normal(size=(N, len(brain.models)))
+    values[:, brain.models.where(LEFT)] += 4
+    return values
+
+
+@pytest.fixture
+def test_group(brain, tmp_path):
+    left, right = brain.pair()
+
+    def run(rows, predictors=('Intercept',), weights=(1.0,), **options):
+        design = tmp_path / 'design.tsv'
+        write_table(design, rows)
+        given = {'scheme': 'flips', 'n_shuffles': 64, 'seed': 0, 'tails': 'two', **options}
+        return GroupTest(
+            design_file=str(design),
+            base_directory=str(tmp_path),
+            predictors=list(predictors),
+            weights=list(weights),
+            left_midthickness=[left] * len(rows),
+            right_midthickness=[right] * len(rows),
+            **given,
+        ).run().outputs  # fmt: skip
+
+    return run
+
+
+def one_sample(brain, data):
+    paths = [Path(brain.map(f'm{n}', values)).name for n, values in enumerate(data)]
+    people = [f'sub-{n}' for n in range(len(data))]
+    return pd.DataFrame({'participant_id': people, 'path': paths, 'Intercept': 1.0})
+
+
+def values(path):
+    return read_maps(Path(path))[0][0]
+
+
+@pytest.mark.parametrize(('tails', 'directions'), [
+    ('two', ['pos', 'neg']), ('each', ['pos', 'neg']), ('positive', ['pos'])
+])  # fmt: skip
+def test_files(brain, data, test_group, tails, directions):
+    found = test_group(one_sample(brain, data), tails=tails)
+    names = [*PLAIN, *(f'{statistic}_{d}' for d in directions for statistic in DIRECTED)]
+    assert sorted(found.maps) == sorted(names)
+    assert [Path(path).name for path in found.plain] == [f'{n}.dscalar.nii' for n in PLAIN]
+    assert [Path(path).name for path in found.pos] == [f'{n}_pos.dscalar.nii' for n in DIRECTED]
+    assert isinstance(found.neg, list) == (tails != 'positive')
+    assert len(read_table(Path(found.nullmax))) == 64
+    summary = json.loads(Path(found.summary).read_text())
+    assert list(summary['SmallestP']) == directions
+    assert summary['TotalAlpha'] == (0.1 if tails == 'each' else 0.05)
+    assert summary['NumberOfMaps'] == N
+    assert summary['DegreesOfFreedom'] == N - 1
+    assert summary['Grayordinates'] == len(brain.models)
+
+
+def test_the_planted_effect_is_found(brain, data, test_group):
+    found = test_group(one_sample(brain, data), n_shuffles=256)
+    np.testing.assert_allclose(values(found.maps['effect']), data.mean(axis=0), atol=1e-5)
+    expected = data.mean(axis=0) / (data.std(axis=0, ddof=1) / np.sqrt(N))
+    np.testing.assert_allclose(values(found.maps['t']), expected, rtol=1e-4, atol=1e-4)
+    pfwe = values(found.maps['pfwe_pos'])
+    left = brain.models.where(LEFT)
+    assert (pfwe[left] < 0.05).all()
+    assert (np.delete(pfwe, np.arange(left.start, left.stop)) > 0.05).mean() > 0.9
+    np.testing.assert_allclose(
+        values(found.maps['logpfwe_pos']), -np.log10(pfwe), rtol=1e-5, atol=1e-6
+    )
+    summary = json.loads(Path(found.summary).read_text())
+    assert summary['SignificantGrayordinates']['pos'] == int((pfwe < 0.05).sum())
+    assert summary['SmallestP']['pos'] == pytest.approx(pfwe.min())
+    assert summary['Exhaustive']
+
+
+def test_a_difference_is_a_subtraction(brain, data, test_group):
+    other = np.random.default_rng(1).normal(size=data.shape)
+    direct = test_group(one_sample(brain, data - other))
+    rows = one_sample(brain, data)
+    rows['minus_path'] = [Path(brain.map(f'o{n}', v)).name for n, v in enumerate(other)]
+    paired = test_group(rows)
+    for name in ('effect', 't', 'z', 'tfce_pos'):
+        np.testing.assert_allclose(
+            values(paired.maps[name]), values(direct.maps[name]), rtol=1e-3, atol=1e-3
+        )
+    for direction in ('pos', 'neg'):
+        np.testing.assert_array_equal(
+            values(paired.maps[f'pfwe_{direction}']), values(direct.maps[f'pfwe_{direction}'])
+        )
+
+
+def test_maps_and_rows_belong_together_by_path(brain, data, test_group):
+    """Maps whose files sort in another order than the rows go with their own predictor."""
+    rows = one_sample(brain, data)
+    group = np.array([1.0, 0, 0, 1, 1, 0, 1, 0])
+    rows['a'], rows['b'] = group, 1 - group
+    mixed = rows.iloc[[3, 0, 7, 1, 6, 2, 5, 4]]
+    predictors, weights = ('a', 'b'), (1.0, -1.0)
+    options = {'scheme': 'permutations', 'n_shuffles': 1000}
+    found = [test_group(r, predictors, weights, **options) for r in (rows, mixed)]
+    expected = data[group == 1].mean(axis=0) - data[group == 0].mean(axis=0)
+    for result in found:
+        np.testing.assert_allclose(values(result.maps['effect']), expected, atol=1e-5)
+    # All permutations are enumerated, so that their order does not matter either.
+    for name in ('t', 'tfce_pos', 'puncorrected_pos', 'pfwe_pos', 'pfwe_neg'):
+        np.testing.assert_allclose(*(values(r.maps[name]) for r in found), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('options', [{'num_threads': 2}, {}])
+def test_repeats_are_equal_to_the_last_bit(brain, data, test_group, tmp_path, options):
+    rows = one_sample(brain, data)
+    stored = []
+    for given in ({}, options):
+        maps = test_group(rows, n_shuffles=50, **given).maps
+        stored.append({name: values(path) for name, path in maps.items()})
+    for name, first in stored[0].items():
+        np.testing.assert_array_equal(stored[1][name], first)
+
+
+def test_missing_data_leave_the_mask(brain, data, test_group):
+    data[2, 5] = np.nan
+    found = test_group(one_sample(brain, data))
+    assert json.loads(Path(found.summary).read_text())['GrayordinatesInMask'] == data.shape[1] - 1
+    for path in found.maps.values():
+        assert np.flatnonzero(np.isnan(values(path))).tolist() == [5]
+
+
+def test_other_brain_models_name_the_files(brain, data, tmp_path):
+    (tmp_path / 'fine').mkdir()
+    BrainFiles(tmp_path / 'fine', level=2).map('odd', 1.0)
+    rows = one_sample(brain, data)
+    rows.loc[3, 'path'] = 'fine/odd.dscalar.nii'
+    with pytest.raises(InputError, match=r'fine/odd\.dscalar\.nii .*m0\.dscalar\.nii'):
+        read_effects(rows, tmp_path)
+
+
+def test_missing_map_is_named(brain, data, tmp_path):
+    rows = one_sample(brain, data)
+    rows.loc[3, 'path'] = 'gone.dscalar.nii'
+    with pytest.raises(InputError, match=r'gone\.dscalar\.nii does not exist'):
+        read_effects(rows, tmp_path)
+
+
+@pytest.fixture
+def atlas_files(brain):
+    keys = np.where(brain.models.is_surface, 1 + (np.arange(len(brain.models)) % 2), 0)
+    names = {0: '???', 1: 'L_one', 2: 'L_two'}
+    return {
+        'desikan_killiany': brain.labels('dk', keys, names),
+        'yeo7': brain.labels('yeo', np.minimum(keys, 1), {0: '???', 1: 'Default'}),
+    }
+
+
+def tables(brain, found, atlas_files):
+    interface = ClusterTables(
+        maps=found.maps,
+        summary=found.summary,
+        extent=found.extent,
+        midthickness=list(brain.pair('mean')),
+        **atlas_files,
+    )
+    return interface.run().outputs
+
+
+def test_clusters(brain, data, test_group, atlas_files):
+    data[:, -18:] -= 6  # the brain stem, apart from the rest
+    found = test_group(one_sample(brain, data), n_shuffles=256)
+    made = tables(brain, found, atlas_files)
+    table = read_table(Path(made.table))
+    numbers = read_maps(Path(made.clusters))[0]
+    described = json.loads(
+        (Path(__file__).parents[2] / 'ketbids' / 'data' / 'columns.json').read_text()
+    )
+    assert set(table.columns) == set(described['group_clusters'])
+    largest = table.sort_values('n_grayordinates').groupby('direction').last()
+    assert largest.loc['pos', 'structure'] == 'cortex left'
+    assert largest.loc['pos', 'unit'] == 'mm2'
+    assert largest.loc['pos', 'yeo7'] == 'Default'
+    assert largest.loc['pos', 'desikan_killiany'] in ('L_one', 'L_two')
+    assert largest.loc['neg', 'structure'] == 'brain stem'
+    assert largest.loc['neg', 'unit'] == 'mm3'
+    assert largest.loc['neg', 'size'] == 18 * 8
+    for row, direction in zip(numbers, ('pos', 'neg'), strict=True):
+        significant = values(found.maps[f'pfwe_{direction}']) < 0.05
+        np.testing.assert_array_equal(row > 0, significant)
+        own = table[table['direction'] == direction]
+        for cluster, n in zip(own['cluster'], own['n_grayordinates'], strict=True):
+            assert (row == cluster).sum() == n
+
+
+def test_no_clusters(brain, test_group, atlas_files):
+    noise = np.random.default_rng(5).normal(size=(5, len(brain.models)))
+    found = test_group(one_sample(brain, noise))  # 32 flips: no p below .05 both ways
+    table = read_table(Path(tables(brain, found, atlas_files).table))
+    assert len(table) == 0
+    assert {'direction', 'cluster', 'peak_p', 'structure'} <= set(table.columns)

@@ -1,0 +1,149 @@
+"""Figures, and the sections of the pages."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ketbids.interfaces.reports import (
+    AnalysisFigures,
+    DescribeRun,
+    DescribeVisit,
+    MapFigures,
+    RunFigures,
+)
+from ketbids.reports.page import SessionSection
+from tests.interfaces.files import CONDITIONS, write_events, write_movement
+from tests.interfaces.test_firstlevel import N_VOLUMES, NAMES, build, code
+
+PNG = b'\x89PNG\r\n\x1a\n'
+
+
+def is_picture(path):
+    return Path(path).read_bytes().startswith(PNG) and Path(path).stat().st_size > 2000
+
+
+@pytest.fixture
+def run_files(brain, tmp_path):
+    series = brain.series('bold', brain.noise(N_VOLUMES))
+    trials = code(write_events(tmp_path / 'events.tsv', errors=False), series)
+    found = build(trials, series)
+    return {
+        'trials_file': trials,
+        'series_file': series,
+        'movement_file': write_movement(tmp_path / 'movement.txt', N_VOLUMES),
+    }, {'design_file': found.design_file, 'contrasts_file': found.contrasts_file}
+
+
+def test_pictures_of_a_run(run_files):
+    files, design = run_files
+    found = RunFigures(**files, design_file=design['design_file'], conditions=NAMES).run().outputs
+    assert is_picture(found.design)
+    assert is_picture(found.motion)
+
+
+@pytest.fixture
+def inflated(brain):
+    return brain.pair('inflated')
+
+
+def test_pictures_of_maps(brain, inflated):
+    values = np.random.default_rng(0).normal(0, 3, len(brain.models))
+    values[3] = np.nan
+    found = MapFigures(
+        z=[brain.map('a', values), brain.map('b', 0.0)],
+        contrasts=['a', 'b'],
+        left_inflated=inflated[0],
+        right_inflated=inflated[1],
+    ).run()
+    pictures = found.outputs.figures
+    assert [Path(path).name for path in pictures] == ['map_a.png', 'map_b.png']
+    assert all(is_picture(path) for path in pictures)
+    assert len({Path(path).read_bytes() for path in pictures}) == 2
+
+
+@pytest.mark.parametrize('p', [0.01, 0.5])
+def test_picture_of_an_analysis(brain, inflated, tmp_path, p):
+    summary = tmp_path / 'summary.json'
+    summary.write_text(json.dumps({'SmallestP': {'pos': p}, 'Alpha': 0.05}))
+    found = AnalysisFigures(
+        title='meanHC',
+        maps={'z': brain.map('z', 4.0), 'pfwe_pos': brain.map('p', p)},
+        summary=str(summary),
+        inflated=list(inflated),
+    ).run()
+    assert is_picture(found.outputs.figure)
+
+
+@pytest.fixture
+def describe(run_files, tmp_path):
+    files, design = run_files
+
+    def run(**inputs):
+        figures = tmp_path / 'sub-01' / 'figures'
+        given = {
+            'title': 'Task carit',
+            'base_directory': str(tmp_path),
+            'contrasts_file': design['contrasts_file'],
+            'sidecars': [
+                {'NoiseModel': 'AR(6)', 'DegreesOfFreedom': 100.0, 'SignalUnits': 'percent'}
+            ],
+            'conditions': CONDITIONS,
+            'fwhm': 5.0,
+            'denoised': True,
+            'contrasts': ['nogoVsGo'],
+            'design': str(figures / 'design.png'),
+            'motion': str(figures / 'motion.png'),
+            'maps': [str(figures / 'map.png')],
+        }
+        return DescribeRun(**files, **{**given, **inputs}).run().outputs.out_file
+
+    return run
+
+
+def section(path):
+    return SessionSection.from_dict(json.loads(Path(path).read_text()))
+
+
+def test_section_of_a_run(describe):
+    (run,) = section(describe()).runs
+    facts = dict(run.facts)
+    assert facts['Volumes'] == str(N_VOLUMES)
+    assert facts['Repetition time'] == '0.8 s'
+    # 5 mm and the 2 mm of the HCP pipelines, in quadrature.
+    assert '5.39 mm' in facts['Smoothing']
+    assert facts['Confounds in the model'] == 'none (FIX)'
+    assert run.maps[0].path == 'sub-01/figures/map.png'
+    assert run.design.path == 'sub-01/figures/design.png'
+    warnings = ' '.join(run.warnings)
+    assert 'No trial of incorrectNogo' in warnings
+    assert 'The contrast errors cannot be estimated' in warnings
+    assert ['correctGo', 45] in [[row[0], int(row[1])] for row in run.trials.rows]
+
+
+def test_section_says_what_was_not_denoised(describe, tmp_path):
+    # Nipype hands on one file as text and several as a list.
+    single = str(tmp_path / 'map.png')
+    (run,) = section(describe(denoised=False, maps=single)).runs
+    assert dict(run.facts)['Confounds in the model'] == 'movement regressors'
+    assert run.maps[0].path == 'map.png'
+
+
+def test_sections_of_a_visit_are_joined(describe, tmp_path):
+    parts = []
+    for title in ('run 1', 'run 2'):
+        path = Path(describe(title=title))
+        parts.append(str(path.rename(tmp_path / f'{title[-1]}.json')))
+    found = DescribeVisit(
+        session_id='TP1',
+        base_directory=str(tmp_path),
+        runs=parts,
+        contrasts=['a', 'b'],
+        maps=[str(tmp_path / 'a.png'), str(tmp_path / 'b.png')],
+    ).run()
+    visit = section(found.outputs.out_file)
+    assert visit.session_id == 'TP1'
+    assert [run.title for run in visit.runs] == ['run 1', 'run 2']
+    assert [picture.path for picture in visit.maps] == ['a.png', 'b.png']
+    assert visit.maps[0].caption.startswith('a: z')

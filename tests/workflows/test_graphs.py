@@ -1,0 +1,232 @@
+"""Workflows are built and expanded for many settings; nothing runs."""
+
+from itertools import product
+
+import pytest
+from nipype.interfaces.base import isdefined
+from nipype.pipeline.engine.utils import generate_expanded_graph
+
+from ketbids.interfaces.bids import DerivativesDataSink
+from ketbids.model import load_model
+from ketbids.workflows.base import init_group_wf, init_participant_wf
+from tests.workflows.studies import plan, settings, touch, visit
+
+MODEL = load_model()
+
+
+def expand(workflow):
+    """Expand a graph as Nipype does before it runs it; nodes by their full names."""
+    workflow._generate_flatgraph()
+    graph = generate_expanded_graph(workflow._graph)
+    return graph, {node.fullname: node for node in graph.nodes}
+
+
+def fed_inputs(graph, node):
+    """Inputs of a node that an edge feeds, with the node and output that feed it."""
+    return {
+        target: (source, output if isinstance(output, str) else output[0])
+        for source, _, data in graph.in_edges(node, data=True)
+        for output, target in data['connect']
+    }
+
+
+def check(graph):
+    """Every mandatory input is set or fed; every edge joins an output and an input."""
+    for node in graph.nodes:
+        fed = fed_inputs(graph, node)
+        for name, (source, output) in fed.items():
+            assert name in node.inputs.copyable_trait_names(), (node.fullname, name)
+            assert output in source.outputs.copyable_trait_names(), (source.fullname, output)
+        for name, trait in node.inputs.traits(mandatory=True).items():
+            given = isdefined(getattr(node.inputs, name)) or name in fed
+            assert given or trait.usedefault, f'{node.fullname}: {name} is open'
+
+
+def hashes(graph):
+    """What Nipype compares to see if a node must run again; without what edges bring."""
+    return {node.fullname: node.inputs.get_hashval(hash_method='timestamp')[1] for node in graph}
+
+
+def short(names, ending):
+    return sorted(name for name in names if name.endswith(ending))
+
+
+def participant(root, visits, *, workbench=False, **changes):
+    workflow = init_participant_wf(
+        settings(root, **changes), MODEL.run, visits, workbench=workbench
+    )
+    return expand(workflow)
+
+
+@pytest.mark.parametrize(
+    ('runs', 'session', 'workbench', 'fwhm', 'denoised', 'labels'),
+    [
+        *product([('',), ('1', '2')], ['TP1', ''], [True, False], [5.0, 0.0], [True], [True]),
+        (('',), 'TP1', True, 5.0, False, True),
+        (('1', '2', '3'), 'TP1', False, 2.5, False, False),
+        (('01',), '', False, 5.0, True, False),
+    ],
+)
+def test_participant_level(tmp_path, runs, session, workbench, fwhm, denoised, labels):
+    one = visit(tmp_path, runs=runs, session=session, denoised=denoised, labels=labels)
+    graph, nodes = participant(tmp_path, [one], workbench=workbench, smoothing_fwhm=fwhm)
+    check(graph)
+    name = f'participant_wf.{one.name.replace("-", "_")}_wf'
+    several = len(runs) > 1
+    smoothers = short(nodes, '.smooth')
+    assert len(smoothers) == (len(runs) if fwhm else 0)
+    kind = 'CiftiSmoothing' if workbench else 'SmoothSeries'
+    assert all(type(nodes[s].interface).__name__ == kind for s in smoothers)
+    assert all(nodes[s].inputs.fwhm == fwhm for s in smoothers)
+    assert len(short(nodes, '.fit')) == len(runs)
+    assert (f'{name}.combine' in nodes) == several
+    assert (f'{name}.ds_anatomy_wf.ds_labels' in nodes) == labels
+    for n, run in enumerate(one.runs):
+        start = f'{name}.run_{runs[n] or "single"}_wf'
+        trials = nodes[f'{start}.run_glm_wf.trials'].inputs
+        assert trials.events_file == str(run.events)
+        assert trials.series_file == str(run.preprocessed.series)
+        movement = nodes[f'{start}.run_glm_wf.design'].inputs.movement_file
+        assert isdefined(movement) == (not denoised)
+        fit = nodes[f'{start}.run_glm_wf.fit']
+        if not fwhm:
+            assert fit.inputs.series_file == str(run.preprocessed.series)
+        else:
+            assert fed_inputs(graph, fit)['series_file'][0].fullname == smoothers[n]
+        for node in nodes.values():
+            if node.fullname.startswith(start) and isinstance(node.interface, DerivativesDataSink):
+                assert node.inputs.source_file == [str(run.events)]
+    if several:
+        sinks = [n for f, n in nodes.items() if f.startswith(f'{name}.ds_statmaps_wf.ds_')]
+        assert len(sinks) == 4
+        assert all('run' in n.inputs.dismiss_entities for n in sinks)
+        assert nodes[f'{name}.ds_section'].inputs.dismiss_entities == ['run']
+    for node in nodes.values():
+        if isinstance(node.interface, DerivativesDataSink):
+            assert node.inputs.base_directory == str(tmp_path / 'out')
+
+
+def test_visits_do_not_depend_on_each_other(tmp_path):
+    visits = [visit(tmp_path, participant=p) for p in ('01', '02', '03')]
+    graph, _ = participant(tmp_path, visits)
+    for source, target in graph.edges:
+        assert source.fullname.split('.')[1] == target.fullname.split('.')[1]
+
+
+def test_sidecars_name_sources_by_uri(tmp_path):
+    _, nodes = participant(tmp_path, [visit(tmp_path, runs=('1', '2'))])
+    for name in short(nodes, '.ds_effect'):
+        sources = nodes[name].inputs.meta_dict['Sources']
+        assert all(s.startswith(('bids:raw:sub-01/', 'bids:deriv0:sub-01_')) for s in sources)
+        assert len(sources) == (2 if '.run_' in name else 4)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'seed': 5},
+        {'permutations': 7},
+        {'tails': 'each'},
+        {'analyses': ('meanHC',)},
+        {'nprocs': 1},
+        {'omp_nthreads': 2},
+        {'mem_mb': 100},
+    ],
+)
+def test_unrelated_settings_change_no_node(tmp_path, change):
+    one = visit(tmp_path)
+    before, after = (
+        hashes(participant(tmp_path, [one], **changes)[0]) for changes in ({}, change)
+    )
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    ('change', 'changed'),
+    [
+        ({'smoothing_fwhm': 6.0}, {'smooth'}),
+        ({'hrf_model': 'glover'}, {'design'}),
+        ({'high_pass': 0.01}, {'design'}),
+        ({'drop_volumes': 4}, {'trials'}),
+    ],
+)
+def test_a_setting_changes_its_own_node(tmp_path, change, changed):
+    one = visit(tmp_path)
+    before, after = (
+        hashes(participant(tmp_path, [one], **changes)[0]) for changes in ({}, change)
+    )
+    names = {name.rsplit('.', 1)[1] for name in before if before[name] != after[name]}
+    # Sidecars and the page say how the maps were made.
+    said = {'describe', 'ds_effect', 'ds_variance', 'ds_t', 'ds_z'}
+    assert changed <= names
+    assert names <= changed | said
+
+
+def group(root, plans, **changes):
+    surfaces = {
+        kind: [touch(root / f'{n}_{kind}.surf.gii') for n in range(3)]
+        for kind in ('L_midthickness', 'R_midthickness', 'L_inflated', 'R_inflated')
+    }
+    workflow = init_group_wf(
+        settings(root, 'group', **changes),
+        plans,
+        map_file=touch(root / 'map.dscalar.nii'),
+        maps_files={p.contrast: p.maps_file for p in plans},
+        surfaces=surfaces,
+        labels=[touch(root / 'a.dlabel.nii')],
+        stamp='maps',
+    )
+    return expand(workflow)
+
+
+@pytest.mark.parametrize('tails', ['two', 'each', 'positive'])
+@pytest.mark.parametrize('associations', [True, False])
+def test_group_level(tmp_path, tails, associations):
+    plans = [
+        plan(tmp_path, 'meanHC'),
+        plan(tmp_path, 'hcVsTrd', scheme='permutations', associations=associations),
+        plan(tmp_path, 'meanHC', contrast='correctGo'),
+    ]
+    graph, nodes = group(tmp_path, plans, tails=tails, permutations=77, seed=3)
+    check(graph)
+    for p in plans:
+        start = f'group_wf.{p.name}_{p.contrast}_wf'
+        test = nodes[f'{start}.test_wf.shuffle'].inputs
+        assert (test.n_shuffles, test.seed, test.tails) == (77, 3, tails)
+        assert test.scheme == p.scheme
+        assert test.design_file == str(p.design_file)
+        assert test.predictors == list(p.predictors)
+        assert test.weights == list(p.weights)
+        assert len(test.left_midthickness) == len(test.right_midthickness) == 3
+        sinks = [f for f in nodes if f.startswith(f'{start}.ds_analysis_wf')]
+        maps = {f.rsplit('_', 1)[1] for f in sinks} & {'plain', 'pos', 'neg'}
+        assert maps == ({'plain', 'pos'} if tails == 'positive' else {'plain', 'pos', 'neg'})
+        has = f'{start}.associations_wf.associate' in nodes
+        assert has == bool(p.definitions)
+        assert any(f.endswith('.ds_associations') for f in sinks) == has
+        for name in sinks:
+            assert nodes[name].inputs.node == p.name
+            assert nodes[name].inputs.contrast == p.contrast
+    # One atlas per first-level contrast; every table of parcels is of its own contrast.
+    assert short(nodes, '.atlas') == [
+        f'group_wf.atlas_{contrast}_wf.atlas' for contrast in ('correctGo', 'nogoVsGo')
+    ]
+
+
+def test_threads_are_reserved_and_do_not_change_results(tmp_path):
+    one = plan(tmp_path)
+    (before, few), (after, many) = (
+        group(tmp_path, [one], omp_nthreads=threads) for threads in (1, 2)
+    )
+    name = 'group_wf.meanHC_nogoVsGo_wf.test_wf.shuffle'
+    assert (few[name].n_procs, many[name].n_procs) == (1, 2)
+    assert hashes(before) == hashes(after)
+
+
+def test_analyses_do_not_depend_on_each_other(tmp_path):
+    _, nodes = group(tmp_path, [plan(tmp_path, 'meanHC'), plan(tmp_path, 'meanTRD')])
+    graph = group(tmp_path, [plan(tmp_path, 'meanHC'), plan(tmp_path, 'meanTRD')])[0]
+    for source, target in graph.edges:
+        ends = {name.fullname.split('.')[1] for name in (source, target)}
+        assert not ({'meanHC_nogoVsGo_wf', 'meanTRD_nogoVsGo_wf'} <= ends)
+    assert len(short(nodes, '.shuffle')) == 2

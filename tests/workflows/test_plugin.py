@@ -1,0 +1,118 @@
+"""Nodes that fail end a workflow with reasons, and never keep it waiting."""
+
+import signal
+
+import pytest
+from nipype.pipeline import engine as pe
+
+from ketbids.workflows.base import executor
+from ketbids.workflows.plugin import exception_message
+from tests.workflows.nodes import Act
+from tests.workflows.studies import settings
+
+
+@pytest.fixture
+def limit():
+    """End a test that hangs."""
+
+    def on_alarm(number, frame):
+        raise TimeoutError('the workflow did not end')
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def chain(tmp_path, how, name='wf'):
+    """One node that acts and one that waits for it; and one beside them."""
+    workflow = pe.Workflow(name=name, base_dir=str(tmp_path / 'work'))
+    first = pe.Node(Act(how=how), name='first')
+    then = pe.Node(Act(how='well'), name='then')
+    beside = pe.Node(Act(how='well', value=5), name='beside')
+    workflow.connect(first, 'out', then, 'value')
+    workflow.add_nodes([beside])
+    return workflow
+
+
+def finished(tmp_path, node, name='wf'):
+    return (tmp_path / 'work' / name / node / f'result_{node}.pklz').is_file()
+
+
+def test_all_well(tmp_path, limit):
+    with executor(settings(tmp_path)) as execute:
+        assert execute(chain(tmp_path, 'well')) == {}
+    assert finished(tmp_path, 'then')
+
+
+@pytest.mark.parametrize(
+    ('how', 'message'),
+    [
+        ('input', 'events.tsv, line 3: no onset. Correct the row.'),
+        ('other', 'ZeroDivisionError: by zero'),
+    ],
+)
+def test_a_node_that_raises(tmp_path, limit, how, message):
+    with executor(settings(tmp_path)) as execute:
+        failures = execute(chain(tmp_path, how))
+    # The reason comes before what could not be run for it.
+    assert list(failures.items())[0] == ('wf.first', message)
+    assert 'wf.beside' not in failures
+    assert finished(tmp_path, 'beside')
+    assert not finished(tmp_path, 'then')
+    assert list((tmp_path / 'out' / 'logs').glob('crash-*first*.txt'))
+
+
+def test_a_node_that_exits(tmp_path, limit):
+    with executor(settings(tmp_path)) as execute:
+        failures = execute(chain(tmp_path, 'exit'))
+    assert list(failures)[0] == 'wf.first'
+    assert 'wf.beside' not in failures
+
+
+@pytest.mark.parametrize('nprocs', [1, 2])
+def test_a_killed_worker_does_not_hang(tmp_path, limit, nprocs):
+    with executor(settings(tmp_path, nprocs=nprocs)) as execute:
+        failures = execute(chain(tmp_path, 'killed'))
+    assert 'A worker process was killed' in failures['wf.first']
+    assert '--nprocs' in failures['wf.first']
+    assert not finished(tmp_path, 'then')
+
+
+def test_after_a_killed_worker_the_next_workflow_runs(tmp_path, limit):
+    with executor(settings(tmp_path)) as execute:
+        assert execute(chain(tmp_path, 'killed', 'one'))
+        assert execute(chain(tmp_path, 'well', 'two')) == {}
+        assert list(execute(chain(tmp_path, 'input', 'three')))[0] == 'three.first'
+        assert execute(chain(tmp_path, 'well', 'four')) == {}
+    assert finished(tmp_path, 'then', 'four')
+
+
+HEAD = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    raise x\n'
+
+
+@pytest.mark.parametrize(
+    ('traceback', 'message'),
+    [
+        (f'{HEAD}ketbids.errors.InputError: a.tsv is empty.\n', 'a.tsv is empty.'),
+        (f'{HEAD}ValueError: bad\n', 'ValueError: bad'),
+        (f'{HEAD}numpy.linalg.LinAlgError: singular\n', 'LinAlgError: singular'),
+        (f'{HEAD}MemoryError\n', 'MemoryError'),
+        (f'{HEAD}ketbids.errors.InputError: one\nand two\n', 'one and two'),
+        (
+            f'{HEAD}KeyError: 1\n\nDuring handling of the above exception, another exception '
+            f'occurred:\n\n{HEAD}ketbids.errors.ModelError: node x\n',
+            'node x',
+        ),
+        (
+            'nipype.pipeline.engine.nodes.NodeExecutionError: Exception raised while executing '
+            f'Node fit.\n\nTraceback:\n\t{HEAD}\tketbids.errors.KetbidsError: wb_command failed\n',
+            'wb_command failed',
+        ),
+        ('Killed', 'Killed'),
+        ('', 'unknown error'),
+    ],
+)
+def test_message_of_a_traceback(traceback, message):
+    assert exception_message(traceback) == message
