@@ -314,6 +314,10 @@ def _analysis_plan(
         },
         'Sources': [f'bids::{path}' for path in _map_paths(design)],
         'Notes': list(design.notes),
+        'Shuffling': design.scheme,
+        'ShufflesAtMost': settings.group.permutations,
+        'Seed': settings.group.seed,
+        'Tails': settings.group.tails,
     }
     scores: dict[str, float] = {}
     if analysis.associations:

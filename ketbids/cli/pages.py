@@ -97,8 +97,10 @@ def _analysis(output_dir: Path, item: 'PlannedAnalysis') -> AnalysisSection:
     files = sorted(folder.glob(f'{item.stem}_*'))
     return AnalysisSection(
         name=item.analysis.name,
-        title=item.analysis.description or item.analysis.name,
-        design=describe(design, item.contrast),
+        title=item.analysis.name,
+        design=' '.join(
+            filter(None, (item.analysis.description, describe(design, item.contrast)))
+        ),
         n=len(design.rows),
         participants=tuple(design.rows['participant_id']),
         excluded=Table.from_frame(design.exclusions) if len(design.exclusions) else None,

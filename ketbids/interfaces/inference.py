@@ -1,7 +1,7 @@
 """The group level: one analysis tested by shuffling, and the table of its clusters."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from ketbids.io.cifti import assert_same_models, read_labels, read_maps, write_m
 from ketbids.io.files import read_json, write_json
 from ketbids.io.tables import read_table, write_table
 from ketbids.stats.brainmodels import BrainModels
+
+if TYPE_CHECKING:
+    from ketbids.stats.inference import TestOptions, TestResult
 
 __all__ = ['ClusterTables', 'GroupTest']
 
@@ -69,6 +72,14 @@ class GroupTest(SimpleInterface):
         data, models = read_effects(rows, Path(i.base_directory))
         areas, surfaces = mean_areas(i.left_midthickness, i.right_midthickness, models)
         extent = extents(models, areas)
+        options = TestOptions(
+            kind=i.scheme,
+            n_shuffles=i.n_shuffles,
+            seed=i.seed,
+            tails=i.tails,
+            alpha=i.alpha,
+            threads=i.num_threads,
+        )
         result = permutation_test(
             data,
             rows[i.predictors],
@@ -76,14 +87,7 @@ class GroupTest(SimpleInterface):
             models,
             adjacency(models, surfaces),
             extent,
-            TestOptions(
-                kind=i.scheme,
-                n_shuffles=i.n_shuffles,
-                seed=i.seed,
-                tails=i.tails,
-                alpha=i.alpha,
-                threads=i.num_threads,
-            ),
+            options,
         )
         maps = {name: getattr(result, name) for name in PLAIN}
         for direction, pfwe in result.pfwe.items():
@@ -103,32 +107,38 @@ class GroupTest(SimpleInterface):
             self._results[direction] = [files[f'{name}_{direction}'] for name in DIRECTED]
         nullmax = cwd / 'nullmax.tsv'
         write_table(nullmax, result.null_max)
-        summary = {
-            'NumberOfMaps': len(rows),
-            'DegreesOfFreedom': float(result.dof),
-            'Shuffles': int(result.n_shuffles),
-            'PossibleShuffles': str(result.n_possible),
-            'Exhaustive': bool(result.exhaustive),
-            'Scheme': i.scheme,
-            'Tails': i.tails,
-            'Alpha': i.alpha,
-            'TotalAlpha': i.alpha * (2 if i.tails == 'each' else 1),
-            'Seed': i.seed,
-            'LowestP': float(result.lowest_p),
-            'SmallestP': {d: float(np.nanmin(p)) for d, p in result.pfwe.items()},
-            'SignificantGrayordinates': {
-                d: int(np.sum(p < i.alpha)) for d, p in result.pfwe.items()
-            },
-            'GrayordinatesInMask': int(result.mask.sum()),
-            'Grayordinates': len(models),
-            'Warnings': list(result.warnings),
-        }
+        summary = summarise(result, options, len(rows))
         self._results.update(
             nullmax=str(nullmax),
             extent=str(write_maps(cwd / 'extent.dscalar.nii', {'extent': extent}, models)),
             summary=str(write_json(cwd / 'summary.json', summary)),
         )
         return runtime
+
+
+def summarise(result: 'TestResult', options: 'TestOptions', n_maps: int) -> dict[str, Any]:
+    """Give the numbers of an analysis that the page and the reader need."""
+    return {
+        'NumberOfMaps': n_maps,
+        'DegreesOfFreedom': float(result.dof),
+        'Shuffles': int(result.n_shuffles),
+        'PossibleShuffles': str(result.n_possible),
+        'Exhaustive': bool(result.exhaustive),
+        'Scheme': options.kind,
+        'Tails': options.tails,
+        'Alpha': options.alpha,
+        'TotalAlpha': options.total_alpha,
+        'Seed': options.seed,
+        'LowestP': float(result.lowest_p),
+        'SmallestP': {d: float(np.nanmin(p)) for d, p in result.pfwe.items()},
+        'SignificantGrayordinates': {
+            d: int(np.sum(p < options.alpha)) for d, p in result.pfwe.items()
+        },
+        'GrayordinatesInMask': int(result.mask.sum()),
+        'Grayordinates': len(result.mask),
+        'Assumptions': result.assumptions,
+        'Warnings': list(result.warnings),
+    }
 
 
 def read_effects(rows: pd.DataFrame, root: Path) -> tuple[npt.NDArray[np.float64], BrainModels]:
@@ -221,7 +231,8 @@ class ClusterTables(SimpleInterface):
             tables.append(table)
             numbered[direction] = numbers
         path = Path(runtime.cwd) / 'clusters.tsv'
-        write_table(path, pd.concat(tables, ignore_index=True))
+        # p come from float32 maps: more digits would be noise.
+        write_table(path, pd.concat(tables, ignore_index=True).round(6))
         self._results['table'] = str(path)
         numbers_file = Path(runtime.cwd) / 'clusters.dscalar.nii'
         self._results['clusters'] = str(write_maps(numbers_file, numbered, models))

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
     File,
@@ -14,6 +15,7 @@ from nipype.interfaces.base import (
 )
 
 from ketbids.errors import KetbidsError
+from ketbids.io.cifti import read_series, write_maps
 
 __all__ = ['CiftiSmoothing']
 
@@ -63,18 +65,29 @@ class _SmoothedOutputSpec(TraitedSpec):
 
 
 class CiftiSmoothing(_Workbench):
-    """Smooth along the surfaces and within each subcortical structure."""
+    """Smooth along the surfaces and within each subcortical structure.
+
+    Grayordinates without data (all 0, or not finite) neither give nor get anything: they are
+    kept out by ``-cifti-roi`` and are 0 in the result.
+    """
 
     input_spec = _CiftiSmoothingInputSpec
     output_spec = _SmoothedOutputSpec
+    _roi: Path | None = None
 
     def _arguments(self) -> list[str]:
         i = self.inputs
         kernel = [f'{i.fwhm:g}', f'{i.fwhm:g}', 'COLUMN', 'smoothed.dtseries.nii', '-fwhm']
         surfaces = ['-left-surface', i.left_surface, '-right-surface', i.right_surface]
-        return ['-cifti-smoothing', i.in_file, *kernel, *surfaces]
+        roi = ['-cifti-roi', str(self._roi)] if self._roi else []
+        return ['-cifti-smoothing', i.in_file, *kernel, *surfaces, *roi]
 
     def _run_interface(self, runtime: Any) -> Any:
+        series = read_series(Path(self.inputs.in_file))
+        filled = np.isfinite(series.data).all(axis=0) & (series.data != 0).any(axis=0)
+        if not filled.all():
+            roi = Path(runtime.cwd) / 'roi.dscalar.nii'
+            self._roi = write_maps(roi, {'data': filled}, series.models)
         runtime = super()._run_interface(runtime)
         self._results['out_file'] = str(Path(runtime.cwd) / 'smoothed.dtseries.nii')
         return runtime

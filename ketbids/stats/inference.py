@@ -84,6 +84,11 @@ class TestOptions:
         """Directions that are tested: 'pos' and, unless positive only, 'neg'."""
         return ('pos',) if self.tails == 'positive' else ('pos', 'neg')
 
+    @property
+    def total_alpha(self) -> float:
+        """Rate of a false positive in any direction."""
+        return self.alpha * (2 if self.tails == 'each' else 1)
+
 
 class TestResult(NamedTuple):
     """Maps of an analysis; NaN outside the mask.

@@ -128,6 +128,7 @@ def executor(
             'crashfile_format': 'txt',
             'hash_method': 'timestamp',
             'poll_sleep_duration': '0.02',
+            'create_report': 'false',
             'stop_on_first_crash': str(resources.stop_on_first_crash).lower(),
         }
         try:

@@ -1,10 +1,7 @@
 """The command: exit codes, messages, and how fast it says who it is."""
 
 import json
-import logging
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -14,38 +11,6 @@ import pytest
 from ketbids.cli.main import main
 
 MAP = 'space-fsLR_den-0k_contrast-nogoVsGo_stat-effect_statmap.dscalar.nii'
-
-
-@pytest.fixture(autouse=True)
-def process(monkeypatch):
-    """Leave the environment, the logger and the handler of SIGTERM as they were."""
-    for name in list(os.environ):
-        monkeypatch.setenv(name, os.environ[name])
-    for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
-        monkeypatch.setenv(name, '1')
-    logger = logging.getLogger('ketbids')
-    handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
-    logger.propagate = propagate
-
-
-@pytest.fixture
-def dataset(tmp_path):
-    """One participant with events; no derivatives."""
-    folder = tmp_path / 'bids' / 'sub-01' / 'func'
-    folder.mkdir(parents=True)
-    (tmp_path / 'bids' / 'dataset_description.json').write_text(
-        '{"Name": "x", "BIDSVersion": "1.10.0"}'
-    )
-    (tmp_path / 'bids' / 'participants.tsv').write_text(
-        'participant_id\tgroup\tage\tsex\nsub-01\tHC\t30\tF\n'
-    )
-    (folder / 'sub-01_task-carit_events.tsv').write_text('onset\tduration\n1\t1\n')
-    return tmp_path
 
 
 def fails(capsys, code, words, *arguments):

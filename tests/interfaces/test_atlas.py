@@ -74,7 +74,7 @@ def test_a_surface_of_another_mesh_is_named(brain, tmp_path):
     (tmp_path / 'fine').mkdir()
     coarse, _ = brain.pair()
     fine, _ = BrainFiles(tmp_path / 'fine', level=2).pair()
-    with pytest.raises(InputError, match='162 vertices.* 42') as caught:
+    with pytest.raises(InputError, match=r'162 vertices.* 42') as caught:
         mean_surface([coarse, fine])
     assert fine in str(caught.value)
     assert coarse in str(caught.value)

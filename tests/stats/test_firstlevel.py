@@ -8,7 +8,7 @@ from scipy.linalg import toeplitz
 from scipy.signal import lfilter
 
 from ketbids.errors import InputError
-from ketbids.stats import firstlevel
+from ketbids.stats import autoregression, firstlevel
 from ketbids.stats.firstlevel import GRAND_MEAN, combine_runs, fit_glm, scale_factor
 
 
@@ -162,7 +162,7 @@ def test_bias_correction_is_exact_for_short_memory():
     whole = toeplitz(np.r_[covariances, np.zeros(n_volumes - 4)])
     expected = residual_former @ whole @ residual_former
     sums = [np.trace(expected, offset=lag) for lag in range(order + 1)]
-    matrix = firstlevel._bias_correction(basis, order)
+    matrix = autoregression.bias_correction(basis, order)
     np.testing.assert_allclose(np.linalg.solve(matrix, sums), covariances)
 
 
@@ -178,7 +178,7 @@ def test_coefficients_are_recovered():
 
 @given(arrays(np.float64, (5, 6), elements=st.floats(-0.999, 0.999)))
 def test_coefficients_are_stationary_whatever_the_autocorrelations(correlations):
-    for coefficients in firstlevel._levinson(correlations):
+    for coefficients in autoregression.levinson(correlations):
         # Stationary if and only if each partial autocorrelation is within (-1, 1).
         left = coefficients
         while len(left):
@@ -198,7 +198,7 @@ def test_levinson_solves_yule_walker(reflections):
         for i, coefficient in enumerate(coefficients, start=1):
             system[lag, abs(lag - i)] -= coefficient
     covariances = np.linalg.solve(system, np.r_[1.0, np.zeros(6)])
-    found = firstlevel._levinson((covariances[1:] / covariances[0])[None])[0]
+    found = autoregression.levinson((covariances[1:] / covariances[0])[None])[0]
     np.testing.assert_allclose(found, coefficients, atol=1e-4)
 
 

@@ -57,7 +57,7 @@ def test_a_node_that_raises(tmp_path, limit, how, message):
     with executor(settings(tmp_path)) as execute:
         failures = execute(chain(tmp_path, how))
     # The reason comes before what could not be run for it.
-    assert list(failures.items())[0] == ('wf.first', message)
+    assert next(iter(failures.items())) == ('wf.first', message)
     assert 'wf.beside' not in failures
     assert finished(tmp_path, 'beside')
     assert not finished(tmp_path, 'then')
@@ -67,7 +67,7 @@ def test_a_node_that_raises(tmp_path, limit, how, message):
 def test_a_node_that_exits(tmp_path, limit):
     with executor(settings(tmp_path)) as execute:
         failures = execute(chain(tmp_path, 'exit'))
-    assert list(failures)[0] == 'wf.first'
+    assert next(iter(failures)) == 'wf.first'
     assert 'wf.beside' not in failures
 
 
@@ -84,7 +84,7 @@ def test_after_a_killed_worker_the_next_workflow_runs(tmp_path, limit):
     with executor(settings(tmp_path)) as execute:
         assert execute(chain(tmp_path, 'killed', 'one'))
         assert execute(chain(tmp_path, 'well', 'two')) == {}
-        assert list(execute(chain(tmp_path, 'input', 'three')))[0] == 'three.first'
+        assert next(iter(execute(chain(tmp_path, 'input', 'three')))) == 'three.first'
         assert execute(chain(tmp_path, 'well', 'four')) == {}
     assert finished(tmp_path, 'then', 'four')
 

@@ -1,0 +1,70 @@
+"""The group level's choices, before any workflow is built."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ketbids.cli.group import score_values
+from ketbids.cli.main import main
+from ketbids.errors import InputError
+from ketbids.model import load_model
+
+MAP = 'space-fsLR_den-0k_contrast-nogoVsGo_stat-effect_statmap.dscalar.nii'
+
+
+def test_scores_are_columns_or_derived():
+    people = pd.DataFrame(
+        {'hdrs_TP1': [20.0, 10, np.nan], 'hdrs_TP3': [5.0, 10, 3], 'age': [30, 40, 50]},
+        index=['sub-01', 'sub-02', 'sub-03'],
+    )
+    model = load_model()
+    assert score_values('age', model, people).tolist() == [30, 40, 50]
+    change = score_values('hdrs_change', model, people)
+    np.testing.assert_array_equal(change, [75, 0, np.nan])
+    with pytest.raises(InputError, match='no score weight'):
+        score_values('weight', model, people)
+
+
+@pytest.fixture
+def study(dataset):
+    """A contrast map of the first session of one control."""
+    folder = dataset / 'out' / 'sub-01' / 'ses-TP1' / 'func'
+    folder.mkdir(parents=True)
+    (folder / f'sub-01_ses-TP1_task-carit_{MAP}').touch()
+    return dataset
+
+
+def run(root, *arguments):
+    return main([str(root / 'bids'), str(root / 'out'), 'group', '--nprocs', '1', *arguments])
+
+
+def test_analyses_without_people_say_so(study, capsys):
+    """Nothing can be analysed: insufficient input, and a page that says why."""
+    assert run(study, '--analysis', 'meanHC', 'pairedTP1TP2') == 3
+    text = capsys.readouterr().out
+    assert '0 analyses done, 2 failed' in text
+    assert 'node-meanHC_contrast-nogoVsGo failed: ' in text
+    assert 'node-pairedTP1TP2_contrast-nogoVsGo failed: ' in text
+    page = (study / 'out' / 'group.html').read_text()
+    assert 'node-meanHC_contrast-nogoVsGo failed' in page
+    assert 'meanTRD' not in text
+    assert not (study / 'out' / 'group').exists()
+
+
+def test_participants_table_is_needed(study, capsys):
+    (study / 'bids' / 'participants.tsv').unlink()
+    assert run(study) == 3
+    assert 'participants.tsv does not exist' in capsys.readouterr().err
+
+
+def test_participants_table_must_name_participants(study, capsys):
+    (study / 'bids' / 'participants.tsv').write_text('id\tage\nsub-01\t3\n')
+    assert run(study) == 3
+    assert 'lacks the column participant_id' in capsys.readouterr().err
+
+
+def test_two_lines_for_one_participant(study, capsys):
+    path = study / 'bids' / 'participants.tsv'
+    path.write_text(path.read_text() + 'sub-01\tHC\t31\tF\n')
+    assert run(study) == 3
+    assert 'sub-01' in capsys.readouterr().err or '01' in capsys.readouterr().err
