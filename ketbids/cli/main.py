@@ -80,6 +80,7 @@ def _prepare_environment(options: Any) -> None:
         os.environ.setdefault('NUMBA_CACHE_DIR', str(cache / 'numba'))
     if not os.access(os.path.expanduser('~'), os.W_OK):
         os.environ.setdefault('MPLCONFIGDIR', str(cache / 'matplotlib'))
+        os.environ.setdefault('NIPYPE_CONFIG_DIR', str(cache / 'nipype'))
 
 
 def _prepare_logging(verbosity: int) -> None:

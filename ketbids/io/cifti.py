@@ -143,6 +143,8 @@ def _open(path: Path, kind: str) -> _File:
         found = [_attribute(dimensions[i], b'IndicesMapToDataType') for i in sorted(dimensions)]
         found = [name.removeprefix('CIFTI_INDEX_TYPE_') for name in found]
         size = len(_models(dimensions['1'])) if found[1:] == ['BRAIN_MODELS'] else 0
+        if found[:1] == [kind]:
+            _axis(dimensions['0'])  # fails here if the XML is damaged
     except FileNotFoundError as error:
         raise InputError(f'{path} does not exist.') from error
     except Exception as error:  # nibabel, zlib and expat each have errors of their own

@@ -146,4 +146,4 @@ def test_sections_of_a_visit_are_joined(describe, tmp_path):
     assert visit.session_id == 'TP1'
     assert [run.title for run in visit.runs] == ['run 1', 'run 2']
     assert [picture.path for picture in visit.maps] == ['a.png', 'b.png']
-    assert visit.maps[0].caption.startswith('a: z')
+    assert visit.maps[0].title.startswith('a: z')

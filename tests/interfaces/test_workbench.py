@@ -83,11 +83,32 @@ def test_smooths_as_the_native_smoother(wb_command, tmp_path, monkeypatch):
     assert ours.data.std() < 0.6 * data.std()
 
 
-def test_failure_names_command_and_reason(wb_command, brain, inputs):
+def test_empty_grayordinates_give_and_get_nothing(wb_command, tmp_path, monkeypatch):
+    """As outside the field of view: their zeros must not pull their neighbours down."""
+    brain = BrainFiles(tmp_path, level=2)
+    monkeypatch.chdir(tmp_path)
+    left, right = brain.pair()
+    data = np.full((3, len(brain.models)), 100.0)
+    empty = [5, 60, len(brain.models) - 4]
+    data[:, empty] = 0
+    inputs = {'in_file': brain.series('bold', data), 'left_surface': left, 'right_surface': right}
+    for interface in (CiftiSmoothing, SmoothSeries):
+        found = read_series(Path(interface(**inputs, fwhm=15.0).run().outputs.out_file)).data
+        filled = np.delete(found, empty, axis=1)
+        np.testing.assert_allclose(filled, 100, rtol=1e-5, err_msg=interface.__name__)
+        assert not np.nan_to_num(found[:, empty]).any(), interface.__name__
+
+
+def test_a_truncated_series_is_named(wb_command, brain, inputs):
     path = Path(inputs['in_file'])
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(
-        KetbidsError, match=r'wb_command -cifti-smoothing ended with code \d+'
-    ) as e:
+    with pytest.raises(KetbidsError, match='truncated') as caught:
         CiftiSmoothing(**inputs).run()
-    assert str(path) in str(e.value)
+    assert str(path) in str(caught.value)
+
+
+def test_failure_names_command_and_reason(wb_command, inputs):
+    inputs['left_surface'] = inputs['right_surface']
+    with pytest.raises(KetbidsError, match=r'-cifti-smoothing ended with code \d+: .') as caught:
+        CiftiSmoothing(**inputs).run()
+    assert 'structure' in str(caught.value).lower()
