@@ -55,7 +55,8 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         todo.append(visit)
         record.unlink(missing_ok=True)
         for path in _outputs(output_dir, visit):
-            path.unlink()
+            if path.parent.name != 'anat':  # shared with the other tasks of the session
+                path.unlink(missing_ok=True)
     logger.info('%d visits, %d of them to do.', len(visits), len(todo))
     failures: dict[str, str] = {}
     if todo:

@@ -16,7 +16,14 @@ from nipype.interfaces.base import (
 )
 
 from ketbids.errors import InputError
-from ketbids.io.cifti import read_maps, read_series, read_surface, series_timing, write_maps
+from ketbids.io.cifti import (
+    assert_same_models,
+    read_maps,
+    read_series,
+    read_surface,
+    series_timing,
+    write_maps,
+)
 from ketbids.io.cifti import write_series as save_series
 from ketbids.io.files import read_json, write_json
 from ketbids.io.tables import read_table, write_table
@@ -317,8 +324,10 @@ class CombineRuns(SimpleInterface):
             parts = [run[name] for run in runs if name in run]
             stacks = []
             for which in (0, 1):
-                loaded = [read_maps(Path(part[which]))[0] for part in parts]
-                stacks.append(np.concatenate(loaded).astype(float))
+                paths = [Path(part[which]) for part in parts]
+                loaded = [read_maps(path) for path in paths]
+                assert_same_models([found for _, found in loaded], paths)
+                stacks.append(np.concatenate([data for data, _ in loaded]).astype(float))
             dof = sum(part[2]['DegreesOfFreedom'] for part in parts)
             effect, variance = combine_runs(*stacks)
             t = effect / np.sqrt(variance)

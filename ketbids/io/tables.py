@@ -32,7 +32,6 @@ def read_table(path: Path, required: tuple[str, ...] = ()) -> pd.DataFrame:
             dtype=text,
             encoding='utf-8-sig',
             index_col=False,
-            float_precision='round_trip',
         )
     except FileNotFoundError as error:
         raise InputError(f'{path} does not exist.') from error

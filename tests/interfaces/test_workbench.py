@@ -108,7 +108,7 @@ def test_a_truncated_series_is_named(wb_command, brain, inputs):
 
 
 def test_failure_names_command_and_reason(wb_command, inputs):
-    inputs['left_surface'] = inputs['right_surface']
+    Path(inputs['left_surface']).write_text('not a surface')
     with pytest.raises(KetbidsError, match=r'-cifti-smoothing ended with code \d+: .') as caught:
         CiftiSmoothing(**inputs).run()
-    assert 'structure' in str(caught.value).lower()
+    assert 'mid_L.surf.gii' in str(caught.value)
