@@ -1,13 +1,14 @@
 """What makes the output folder a BIDS derivative dataset."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from ketbids.cli.parser import installed_version
 from ketbids.io.files import read_json, write_json, write_text
 from ketbids.settings import Settings, as_toml
 
-__all__ = ['describe_dataset', 'record_path']
+__all__ = ['describe_dataset', 'record_path', 'remove_if_empty']
 
 _BIDS_VERSION = '1.10.0'
 
@@ -54,3 +55,9 @@ def describe_dataset(settings: Settings, model_text: str) -> None:
 def record_path(output_dir: Path, name: str) -> Path:
     """Where the record of a finished visit or analysis stands."""
     return output_dir / 'logs' / 'records' / f'{name}.json'
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder that nobody needs any more; another process may be faster, or at work."""
+    with suppress(OSError):
+        folder.rmdir()

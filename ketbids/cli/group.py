@@ -3,77 +3,41 @@
 import logging
 import shutil
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from ketbids.cli.dataset import describe_dataset, record_path
-from ketbids.cli.parser import installed_version
-from ketbids.cli.participant import (
-    chosen_participants,
-    read_exclusion_list,
-    remove_if_empty,
-)
+from ketbids.cli.dataset import describe_dataset, record_path, remove_if_empty
+from ketbids.cli.pages import write_group_page
+from ketbids.cli.planning import PlannedAnalysis, available_maps, map_paths, plan_analyses
+from ketbids.cli.selection import chosen_participants, read_exclusion_list
 from ketbids.errors import InputError
-from ketbids.io.bids import Exclusion, excluded_by, participant_labels
-from ketbids.io.inventory import find_maps, visit_surfaces
+from ketbids.io.bids import participant_labels
+from ketbids.io.inventory import visit_surfaces
 from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
 from ketbids.io.tables import read_participants, read_sessions, write_table
-from ketbids.model import Analysis, StudyModel
+from ketbids.model import StudyModel
 from ketbids.settings import Settings
 from ketbids.stats import expressions
-from ketbids.stats.groupdesign import GroupDesign, build_group_design
+from ketbids.stats.groupdesign import GroupDesign
 from ketbids.stats.people import build_people
 
 if TYPE_CHECKING:
     from ketbids.workflows.group import AnalysisPlan
 
-__all__ = ['PlannedAnalysis', 'run']
+__all__ = ['run']
 
 logger = logging.getLogger('ketbids')
 
 
-@dataclass(frozen=True)
-class PlannedAnalysis:
-    """An analysis of one first-level contrast, with its design.
-
-    Attributes
-    ----------
-    analysis : Analysis
-    contrast : str
-        First-level contrast.
-    design : GroupDesign
-    mark : str
-        Fingerprint of all that the result depends on.
-    """
-
-    analysis: Analysis
-    contrast: str
-    design: GroupDesign
-    mark: str
-
-    @property
-    def stem(self) -> str:
-        """Start of the names of its files."""
-        return f'node-{self.analysis.name}_contrast-{self.contrast}'
-
-    def folder(self, output_dir: Path) -> Path:
-        """Folder of its files."""
-        return output_dir / 'group' / f'node-{self.analysis.name}'
-
-
 def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     """Run the group level; see `ketbids.cli.main.main` for the exit code."""
-    from ketbids.cli.pages import write_group_page
-
     started = time.time()
     output_dir = settings.paths.output_dir
     known = participant_labels(settings.paths.bids_dir)
     exclusions = read_exclusion_list(settings, known)
-    maps = _available_maps(settings, model, exclusions)
+    maps = available_maps(settings, model, exclusions)
     people = build_people(
         read_participants(settings.paths.bids_dir),
         read_sessions(settings.paths.bids_dir),
@@ -83,7 +47,7 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     people = people[people.index.isin(chosen_participants(settings))]
     names = settings.group.analyses or tuple(a.name for a in model.analyses)
     analyses = [model.analysis(name) for name in names]
-    planned, failures = _plan(settings, model, analyses, maps, people, exclusions)
+    planned, failures = plan_analyses(settings, model, analyses, maps, people, exclusions)
     todo = [
         item
         for item in planned
@@ -122,117 +86,6 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     if failures and not planned:
         return InputError.exit_code
     return 1 if failures else 0
-
-
-def _available_maps(
-    settings: Settings, model: StudyModel, exclusions: list[Exclusion]
-) -> pd.DataFrame:
-    """List the maps that analyses may use: chosen and not excluded."""
-    output_dir, selection = settings.paths.output_dir, settings.selection
-    maps = find_maps(output_dir, selection.tasks or model.tasks)
-    if not len(maps):
-        raise InputError(
-            f'{output_dir} holds no contrast maps of the task '
-            f'{", ".join(selection.tasks or model.tasks)}: run the participant level first.'
-        )
-    chosen = maps['participant_id'].isin(chosen_participants(settings))
-    if selection.sessions:
-        chosen &= maps['session_id'].isin(selection.sessions)
-    out = [
-        excluded_by(exclusions, participant, session) is not None
-        for participant, session in zip(maps['participant_id'], maps['session_id'], strict=True)
-    ]
-    maps = maps[chosen & ~np.array(out, bool)].reset_index(drop=True)
-    densities = maps.groupby('density')['path'].first()
-    if len(densities) > 1:
-        raise InputError(
-            f'{densities.iloc[0]} and {densities.iloc[1]} have different grayordinates; maps of '
-            'one group must share them.'
-        )
-    if not len(maps):
-        raise InputError('Every contrast map is excluded or was not chosen.')
-    logger.info(
-        '%d contrast maps of %d participants.', len(maps), maps['participant_id'].nunique()
-    )
-    return maps
-
-
-def _plan(
-    settings: Settings,
-    model: StudyModel,
-    analyses: list[Analysis],
-    maps: pd.DataFrame,
-    people: pd.DataFrame,
-    exclusions: list[Exclusion],
-) -> tuple[list[PlannedAnalysis], dict[str, str]]:
-    """Make the design of every analysis; one that cannot be made does not stop the others."""
-    excluded = pd.DataFrame(
-        [
-            {'participant_id': e.participant, 'session_id': e.session, 'run': e.run}
-            | {'reason': e.reason}
-            for e in exclusions
-        ],
-        columns=['participant_id', 'session_id', 'run', 'reason'],
-    ).replace('', None)
-    planned, failures = [], {}
-    for analysis in analyses:
-        for contrast in analysis.first_level:
-            try:
-                design = build_group_design(
-                    maps.loc[
-                        maps['contrast'] == contrast, ['participant_id', 'session_id', 'path']
-                    ],
-                    people,
-                    formula=analysis.formula,
-                    contrast=analysis.contrast.weights,
-                    session=analysis.session,
-                    difference=analysis.difference,
-                    subset=analysis.subset,
-                    center=analysis.center,
-                    levels=model.levels,
-                    derived=model.derived,
-                    excluded=excluded if len(excluded) else None,
-                    scheme=analysis.scheme,
-                    minimum_n=analysis.minimum_n,
-                )
-            except InputError as error:
-                failures[f'node-{analysis.name}_contrast-{contrast}'] = str(error)
-                continue
-            mark = _fingerprint(settings, model, analysis, design, maps, people)
-            planned.append(PlannedAnalysis(analysis, contrast, design, mark))
-    return planned, failures
-
-
-def _map_paths(design: GroupDesign) -> list[str]:
-    """List every map of a design, those that are subtracted too."""
-    rows = design.rows
-    return [*rows['path'], *rows.get('minus_path', ())]
-
-
-def _fingerprint(
-    settings: Settings,
-    model: StudyModel,
-    analysis: Analysis,
-    design: GroupDesign,
-    maps: pd.DataFrame,
-    people: pd.DataFrame,
-) -> str:
-    """Hash all that an analysis' outputs depend on."""
-    output_dir = settings.paths.output_dir
-    group = {k: v for k, v in asdict(settings.group).items() if k != 'analyses'}
-    return fingerprint(
-        {
-            'version': installed_version(),
-            'settings': group,
-            'analysis': repr(analysis),
-            'derived': dict(model.derived),
-            'design': design.rows.to_csv(),
-            'excluded': design.exclusions.to_csv(),
-            'contrast': design.contrast.tolist(),
-            'people': people.to_csv() if analysis.associations else '',
-            'files': [file_stamp(output_dir / path) for path in maps['path']],
-        }
-    )
 
 
 def _compute(
@@ -312,7 +165,7 @@ def _analysis_plan(
             for name, weight in zip(design.names, design.contrast.tolist(), strict=True)
             if weight
         },
-        'Sources': [f'bids::{path}' for path in _map_paths(design)],
+        'Sources': [f'bids::{path}' for path in map_paths(design)],
         'Notes': list(design.notes),
         'Shuffling': design.scheme,
         'ShufflesAtMost': settings.group.permutations,

@@ -60,8 +60,11 @@ def _run(options: Any) -> int:
         high_pass=model.run.high_pass or 0.0,
     )
     _check_folders(settings.paths.bids_dir, settings.paths.output_dir)
-    level = __import__(f'ketbids.cli.{settings.level}', fromlist=['run'])
-    return level.run(settings, model, verbosity=options.verbose or 0)
+    if settings.level == 'participant':
+        from ketbids.cli.participant import run
+    else:
+        from ketbids.cli.group import run
+    return run(settings, model, verbosity=options.verbose or 0)
 
 
 def _prepare_environment(options: Any) -> None:

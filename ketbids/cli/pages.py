@@ -1,11 +1,12 @@
 """The pages, assembled from what stands in the output folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from ketbids.cli.parser import installed_version
+from ketbids.cli.planning import PlannedAnalysis
 from ketbids.io.files import read_json, write_text
 from ketbids.io.tables import read_table
 from ketbids.model import StudyModel
@@ -24,9 +25,6 @@ from ketbids.reports.sentences import format_p, survival_sentence
 from ketbids.reports.tables import Table
 from ketbids.settings import Settings
 from ketbids.stats.groupdesign import describe, directions
-
-if TYPE_CHECKING:
-    from ketbids.cli.group import PlannedAnalysis
 
 __all__ = ['write_group_page', 'write_participant_page']
 
@@ -62,7 +60,7 @@ def write_participant_page(
 def write_group_page(
     settings: Settings,
     model: StudyModel,
-    analyses: 'list[PlannedAnalysis]',
+    analyses: list[PlannedAnalysis],
     people: pd.DataFrame,
     maps: pd.DataFrame,
     failures: dict[str, str],
@@ -88,7 +86,7 @@ def write_group_page(
     return write_text(output_dir / 'group.html', html)
 
 
-def _analysis(output_dir: Path, item: 'PlannedAnalysis') -> AnalysisSection:
+def _analysis(output_dir: Path, item: PlannedAnalysis) -> AnalysisSection:
     design, folder = item.design, item.folder(output_dir)
     summary = read_json(folder / f'{item.stem}_summary.json')
     clusters = read_table(folder / f'{item.stem}_clusters.tsv')
@@ -118,7 +116,7 @@ def _analysis(output_dir: Path, item: 'PlannedAnalysis') -> AnalysisSection:
 
 
 def _directions(
-    item: 'PlannedAnalysis', summary: dict[str, Any], clusters: pd.DataFrame
+    item: PlannedAnalysis, summary: dict[str, Any], clusters: pd.DataFrame
 ) -> list[Direction]:
     headings = dict(zip(('pos', 'neg'), directions(item.design, item.contrast), strict=True))
     found = []
@@ -157,7 +155,7 @@ def _region_table(regions: pd.DataFrame) -> Table:
     return Table.from_frame(table, caption='Mean contrast value of the significant regions')
 
 
-def _associations(output_dir: Path, item: 'PlannedAnalysis') -> pd.DataFrame | None:
+def _associations(output_dir: Path, item: PlannedAnalysis) -> pd.DataFrame | None:
     """Read an analysis' correlations: its own regions, and the parcels they lie in."""
     path = item.folder(output_dir) / f'{item.stem}_associations.tsv'
     if item.analysis.associations is None or not path.is_file():

@@ -4,30 +4,24 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ketbids.cli.dataset import describe_dataset, record_path
+from ketbids.cli.dataset import describe_dataset, record_path, remove_if_empty
 from ketbids.cli.pages import write_participant_page
 from ketbids.cli.parser import installed_version
+from ketbids.cli.selection import chosen_participants, read_exclusion_list
 from ketbids.errors import InputError
-from ketbids.io.bids import (
-    Exclusion,
-    RunKey,
-    find_events,
-    participant_labels,
-    read_exclusions,
-)
+from ketbids.io.bids import RunKey, find_events, participant_labels
 from ketbids.io.inventory import Visit, find_visits
 from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
 from ketbids.io.tables import read_participants
 from ketbids.model import StudyModel
 from ketbids.settings import Settings
 
-__all__ = ['chosen_participants', 'read_exclusion_list', 'remove_if_empty', 'run']
+__all__ = ['run']
 
 logger = logging.getLogger('ketbids')
 
@@ -75,40 +69,6 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         time.time() - started,
     )
     return 1 if failed else 0
-
-
-def chosen_participants(settings: Settings) -> list[str]:
-    """Give the chosen participants.
-
-    Raises
-    ------
-    InputError
-        If a participant that was asked for does not exist.
-    """
-    labels = participant_labels(settings.paths.bids_dir)
-    wanted = settings.selection.participants
-    unknown = sorted(set(wanted) - set(labels))
-    if unknown:
-        raise InputError(
-            f'{settings.paths.bids_dir} has no participant {", ".join(unknown)}; it has '
-            f'{", ".join(labels[:10])}{" ..." if len(labels) > 10 else ""}.'
-        )
-    return list(wanted) or labels
-
-
-def read_exclusion_list(settings: Settings, known: list[str]) -> list[Exclusion]:
-    """Read the exclusion list; a line that names nobody of the dataset is an error."""
-    path = settings.paths.exclusions
-    if path is None:
-        return []
-    lines = read_exclusions(path)
-    for line in lines:
-        if line.participant not in known:
-            raise InputError(
-                f'{path}: there is no participant sub-{line.participant}. Correct or remove the '
-                'line.'
-            )
-    return lines
 
 
 def _find_work(settings: Settings, model: StudyModel) -> tuple[list[Visit], list[InputError]]:
@@ -216,12 +176,6 @@ def _outputs(output_dir: Path, visit: Visit) -> list[Path]:
         *session.glob(f'anat/{whole}_*'),
         *folder.glob(f'figures/{visit.name}_*'),
     ]
-
-
-def remove_if_empty(folder: Path) -> None:
-    """Remove a folder that nobody needs any more; another process may be faster, or at work."""
-    with suppress(OSError):
-        folder.rmdir()
 
 
 def _write_pages(

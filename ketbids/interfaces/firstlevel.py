@@ -52,22 +52,26 @@ def read_surfaces(paths: list[str], models: BrainModels) -> dict[str, Surface]:
     return surfaces
 
 
-class _SmoothSeriesInputSpec(BaseInterfaceInputSpec):
+class SmoothingInputSpec(BaseInterfaceInputSpec):
+    """Inputs of any smoother of a dense time series."""
+
     in_file = File(exists=True, mandatory=True, desc='dense time series')
     fwhm = traits.Range(low=0.0, exclude_low=True, mandatory=True, desc='kernel, mm')
     left_surface = File(exists=True, mandatory=True, desc='left midthickness')
     right_surface = File(exists=True, mandatory=True, desc='right midthickness')
 
 
-class _SmoothedOutputSpec(TraitedSpec):
+class SmoothingOutputSpec(TraitedSpec):
+    """Outputs of any smoother of a dense time series."""
+
     out_file = File(exists=True, desc='smoothed dense time series')
 
 
 class SmoothSeries(SimpleInterface):
     """Smooth along the surfaces and within each subcortical structure, without wb_command."""
 
-    input_spec = _SmoothSeriesInputSpec
-    output_spec = _SmoothedOutputSpec
+    input_spec = SmoothingInputSpec
+    output_spec = SmoothingOutputSpec
 
     def _run_interface(self, runtime: Any) -> Any:
         from ketbids.stats.smoothing import apply_smoothing, smoothing_matrix

@@ -6,15 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    File,
-    SimpleInterface,
-    TraitedSpec,
-    traits,
-)
+from nipype.interfaces.base import BaseInterfaceInputSpec, SimpleInterface, traits
 
 from ketbids.errors import KetbidsError
+from ketbids.interfaces.firstlevel import SmoothingInputSpec, SmoothingOutputSpec
 from ketbids.io.cifti import read_series, write_maps
 
 __all__ = ['CiftiSmoothing']
@@ -53,15 +48,8 @@ class _Workbench(SimpleInterface):
         return runtime
 
 
-class _CiftiSmoothingInputSpec(_WorkbenchInputSpec):
-    in_file = File(exists=True, mandatory=True, desc='dense time series')
-    fwhm = traits.Range(low=0.0, exclude_low=True, mandatory=True, desc='kernel, mm')
-    left_surface = File(exists=True, mandatory=True, desc='left midthickness')
-    right_surface = File(exists=True, mandatory=True, desc='right midthickness')
-
-
-class _SmoothedOutputSpec(TraitedSpec):
-    out_file = File(exists=True, desc='smoothed dense time series')
+class _CiftiSmoothingInputSpec(SmoothingInputSpec, _WorkbenchInputSpec):
+    pass
 
 
 class CiftiSmoothing(_Workbench):
@@ -72,7 +60,7 @@ class CiftiSmoothing(_Workbench):
     """
 
     input_spec = _CiftiSmoothingInputSpec
-    output_spec = _SmoothedOutputSpec
+    output_spec = SmoothingOutputSpec
     _roi: Path | None = None
 
     def _arguments(self) -> list[str]:

@@ -213,8 +213,7 @@ def describe(design: GroupDesign, what: str) -> str:
     n = len(design.rows)
     change = len(design.sessions) == 2
     when = f' at {" minus ".join(design.sessions)}' if design.sessions else ''
-    weights = dict(zip(design.names, design.contrast, strict=True))
-    weights = {name: weight for name, weight in weights.items() if weight}
+    weights = _weights(design)
     groups = _two_levels(weights, design)
     tested = design.tested[0] if design.tested else ''
     if set(weights) == {'Intercept'} and weights['Intercept'] > 0:
@@ -233,6 +232,12 @@ def describe(design: GroupDesign, what: str) -> str:
     who = f' ({", ".join(parts)})' if groups else ''
     adjusted = f', adjusted for {listing(design.nuisance)}' if design.nuisance else ''
     return f'{test} on {n} participants{who}: {effect}{adjusted}.'
+
+
+def _weights(design: GroupDesign) -> dict[str, float]:
+    """Columns that are tested, and how."""
+    pairs = zip(design.names, design.contrast, strict=True)
+    return {name: float(weight) for name, weight in pairs if weight}
 
 
 def _two_levels(weights: Mapping[str, float], design: GroupDesign) -> tuple[str, str] | None:
@@ -372,8 +377,7 @@ def directions(design: GroupDesign, what: str) -> tuple[str, str]:
     positive, negative : str
         For example ``'nogoVsGo higher at TP1 than at TP3'`` and ``'nogoVsGo lower at ...'``.
     """
-    weights = dict(zip(design.names, design.contrast, strict=True))
-    weights = {name: weight for name, weight in weights.items() if weight}
+    weights = _weights(design)
     change = f' ({" minus ".join(design.sessions)})' if len(design.sessions) == 2 else ''
     groups = _two_levels(weights, design)
     if set(weights) == {'Intercept'}:
