@@ -24,7 +24,8 @@ from pydantic import (
 
 from ketbids.errors import ModelError
 
-__all__ = ['BIDSStatsModel', 'DatasetNode', 'RunNode', 'SessionNode', 'read_json', 'validate']
+__all__ = ['AssociationsBlock', 'BIDSStatsModel', 'Contrast', 'DatasetBlock', 'DatasetNode']
+__all__ += ['EdgeFilter', 'RunNode', 'SessionNode', 'read_json', 'validate']
 
 #: Model files are small; anything bigger is another file.
 MAX_BYTES = 1_000_000
@@ -223,7 +224,7 @@ class DatasetModelBlock(_Model):
     Formula: StrictStr
     HRF: Refused = None
     Options: Refused = None
-    Software: DatasetSoftware
+    Software: DatasetSoftware | None = None
 
 
 class RunNode(bsm.Node, extra='forbid'):

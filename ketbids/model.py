@@ -1,19 +1,26 @@
 """The model file: read, checked, and turned into frozen typed values."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from itertools import combinations, pairwise
-from keyword import iskeyword
 from pathlib import Path
 from typing import TypeVar
 
 from ketbids import bsm
 from ketbids.errors import InputError, ModelError
+from ketbids.modelnames import (
+    need_label,
+    need_task,
+    need_variable,
+    refuse_repeats,
+    same_names,
+    session_label,
+)
 from ketbids.stats import expressions
 from ketbids.stats.events import Condition
-from ketbids.stats.formulas import RESERVED, column_name, column_variables, formula_names
+from ketbids.stats.formulas import column_name, column_variables, formula_names
 from ketbids.studymodel import Analysis, Associations, Contrast, RunModel, StudyModel
 
 __all__ = ['Analysis', 'Associations', 'Contrast', 'RunModel', 'StudyModel', 'default_model_path']
@@ -21,9 +28,6 @@ __all__ += ['load_model']
 
 _Node = TypeVar('_Node')
 
-_LABEL = re.compile(r'[A-Za-z][A-Za-z0-9]*', re.ASCII)
-_SESSION = re.compile(r'[A-Za-z0-9]+', re.ASCII)
-_IDENTIFIER = re.compile(r'[A-Za-z_][A-Za-z0-9_]*', re.ASCII)
 #: A response window longer than this is milliseconds taken for seconds.
 _LONGEST_WINDOW = 30.0
 
@@ -59,17 +63,16 @@ def load_model(path: Path | None = None) -> StudyModel:
 
 
 def _study(model: bsm.BIDSStatsModel, source: str, path: Path) -> StudyModel:
-    _refuse_repeats((node.Name for node in model.Nodes), 'Nodes', 'name', fold=True)
+    refuse_repeats((node.Name for node in model.Nodes), 'Nodes', 'name', fold=True)
     for node in model.Nodes:
-        _need_label(node.Name, 'Nodes', 'node name')
+        need_label(node.Name, 'Nodes', 'node name')
     run_node = _only([n for n in model.Nodes if isinstance(n, bsm.RunNode)], 'Run')
     session_node = _only([n for n in model.Nodes if isinstance(n, bsm.SessionNode)], 'Session')
     datasets = [n for n in model.Nodes if isinstance(n, bsm.DatasetNode)]
     if not datasets:
         raise ModelError('Nodes: there is no node of level Dataset, so nothing to analyse')
     for task in model.Input.task:
-        if not _SESSION.fullmatch(task):
-            raise ModelError(f"Input.task: '{task}' is not a task label (letters and digits)")
+        need_task(task, 'Input.task')
     run = _run(run_node)
     scores, derived, levels = _people(session_node)
     passed = _edges(
@@ -100,9 +103,9 @@ def _run(node: bsm.RunNode) -> RunModel:
         for c in block.Conditions
     )
     names = [condition.name for condition in conditions]
-    _refuse_repeats(names, f'{key}.Conditions', 'name')
+    refuse_repeats(names, f'{key}.Conditions', 'name')
     for name in names:
-        _need_label(name, f'{key}.Conditions', 'condition name')
+        need_label(name, f'{key}.Conditions', 'condition name')
     for first, second in combinations(conditions, 2):
         if _overlap(first, second):
             raise ModelError(
@@ -123,11 +126,11 @@ def _run(node: bsm.RunNode) -> RunModel:
             )
         window = (start, end)
     regressors = [name for name in node.Model.X if name != '1']
-    _refuse_repeats(regressors, f'{where}, Model.X', 'name')
-    _same_names(regressors, names, f'{where}, Model.X', 'Conditions')
-    _same_names(node.Model.HRF.Variables, names, f'{where}, Model.HRF.Variables', 'Conditions')
+    refuse_repeats(regressors, f'{where}, Model.X', 'name')
+    same_names(regressors, names, f'{where}, Model.X', 'Conditions')
+    same_names(node.Model.HRF.Variables, names, f'{where}, Model.HRF.Variables', 'Conditions')
     contrasts = tuple(_contrast(contrast, where) for contrast in node.Contrasts)
-    _refuse_repeats(
+    refuse_repeats(
         (contrast.name for contrast in contrasts), f'{where}, Contrasts', 'name', fold=True
     )
     for contrast in contrasts:
@@ -160,7 +163,7 @@ def _people(
 ) -> tuple[tuple[str, ...], dict[str, str], dict[str, tuple[str, ...]]]:
     """Scores, derived variables and levels, which stand in the session node."""
     where = f'node {node.Name}'
-    if sorted(node.GroupBy) != ['contrast', 'session', 'subject']:
+    if sorted(node.GroupBy) not in (['contrast', 'subject'], ['contrast', 'session', 'subject']):
         raise ModelError(
             f'{where}, GroupBy: a session node needs ["contrast", "session", "subject"]'
         )
@@ -169,11 +172,10 @@ def _people(
     if node.Model.Software is None:
         return (), {}, {}
     block, key = node.Model.Software.ketbids, f'{where}, Model.Software.ketbids'
-    _refuse_repeats(block.Scores, f'{key}.Scores', 'name')
+    refuse_repeats(block.Scores, f'{key}.Scores', 'name')
     later = list(block.Derive)
     for name in (*block.Scores, *block.Derive):
-        if not _IDENTIFIER.fullmatch(name) or name in RESERVED or iskeyword(name):
-            raise ModelError(f"{key}: '{name}' cannot be the name of a variable")
+        need_variable(name, key)
     for name, expression in block.Derive.items():
         with _as_model_error(f'{key}.Derive.{name}'):
             used = expressions.names(expression)
@@ -182,7 +184,7 @@ def _people(
                 raise ModelError(f'{key}.Derive.{name}: {other} is not derived before it')
         later.remove(name)
     for name, levels in block.Levels.items():
-        _refuse_repeats(levels, f'{key}.Levels.{name}', 'level')
+        refuse_repeats(levels, f'{key}.Levels.{name}', 'level')
     return (
         tuple(block.Scores),
         dict(block.Derive),
@@ -204,7 +206,7 @@ def _edges(
         ]
     else:
         pairs = [(e.Source, e.Destination, e.Filter) for e in model.Edges]
-    _refuse_repeats((f'{a} to {b}' for a, b, _ in pairs), 'Edges', 'edge')
+    refuse_repeats((f'{a} to {b}' for a, b, _ in pairs), 'Edges', 'edge')
     passed: dict[str, tuple[str, ...]] = {}
     joined = False
     for source, destination, only in pairs:
@@ -218,7 +220,7 @@ def _edges(
                 raise ModelError(f'{where}, Filter: put it on the edges to the analyses')
         elif source == session and destination not in {run, session}:
             chosen = tuple(contrasts) if only is None else tuple(only.contrast)
-            _refuse_repeats(chosen, f'{where}, Filter.contrast', 'name')
+            refuse_repeats(chosen, f'{where}, Filter.contrast', 'name')
             for name in chosen:
                 if name not in contrasts:
                     raise ModelError(
@@ -243,7 +245,8 @@ def _analysis(
     node: bsm.DatasetNode, first_level: tuple[str, ...], levels: Mapping[str, Sequence[str]]
 ) -> Analysis:
     where = f'node {node.Name}'
-    block, key = node.Model.Software.ketbids, f'{where}, Model.Software.ketbids'
+    software, key = node.Model.Software, f'{where}, Model.Software.ketbids'
+    block = bsm.DatasetBlock() if software is None else software.ketbids
     if node.GroupBy != ['contrast']:
         raise ModelError(f'{where}, GroupBy: a dataset node needs ["contrast"]')
     if len(node.Contrasts) != 1:
@@ -254,8 +257,8 @@ def _analysis(
     formula = node.Model.Formula
     with _as_model_error(f'{where}, Model.Formula'):
         variables = formula_names(formula)
-    _refuse_repeats(node.Model.X, f'{where}, Model.X', 'name')
-    _same_names(
+    refuse_repeats(node.Model.X, f'{where}, Model.X', 'name')
+    same_names(
         [name for name in node.Model.X if name != '1'], variables, f'{where}, Model.X', 'Formula'
     )
     contrast = _contrast(node.Contrasts[0], where)
@@ -264,8 +267,8 @@ def _analysis(
     if block.Subset is not None:
         with _as_model_error(f'{key}.Subset'):
             expressions.names(block.Subset)
-    if (block.Session is None) == (block.Difference is None):
-        raise ModelError(f'{key}: give either Session or Difference')
+    if block.Session is not None and block.Difference is not None:
+        raise ModelError(f'{key}: give Session or Difference, not both')
     for name in block.Center or ():
         if name not in variables:
             raise ModelError(f"{key}.Center: {name} is not in the formula '{formula}'")
@@ -276,7 +279,7 @@ def _analysis(
         formula=formula,
         contrast=contrast,
         subset=block.Subset,
-        session=None if block.Session is None else _session(block.Session, f'{key}.Session'),
+        session=None if block.Session is None else session_label(block.Session, f'{key}.Session'),
         difference=None
         if block.Difference is None
         else _difference(block.Difference, f'{key}.Difference'),
@@ -311,24 +314,23 @@ def _check_term(
 def _associations(block: bsm.AssociationsBlock | None, where: str) -> Associations | None:
     if block is None:
         return None
-    if not _IDENTIFIER.fullmatch(block.Score):
-        raise ModelError(f"{where}.Score: '{block.Score}' cannot be the name of a variable")
+    need_variable(block.Score, f'{where}.Score')
     values: dict[str, tuple[str, ...]] = {}
     for name, sessions in block.Values.items():
         key = f'{where}.Values.{name}'
-        _need_label(name, key, 'name')
+        need_label(name, key, 'name')
         if isinstance(sessions, str):
-            values[name] = (_session(sessions, key),)
+            values[name] = (session_label(sessions, key),)
         else:
             values[name] = _difference(sessions, key)
     return Associations(block.Score, values)
 
 
 def _contrast(contrast: bsm.Contrast, where: str) -> Contrast:
-    _need_label(contrast.Name, where, 'contrast name')
+    need_label(contrast.Name, where, 'contrast name')
     where = f'{where}, contrast {contrast.Name}'
     terms = [column_name(term) for term in contrast.ConditionList]
-    _refuse_repeats(terms, f'{where}, ConditionList', 'name')
+    refuse_repeats(terms, f'{where}, ConditionList', 'name')
     if len(contrast.Weights) != len(terms):
         raise ModelError(
             f'{where}, Weights: {len(contrast.Weights)} weights for {len(terms)} conditions'
@@ -348,18 +350,10 @@ def _overlap(first: Condition, second: Condition) -> bool:
     )
 
 
-def _session(label: str, where: str) -> str:
-    if not _SESSION.fullmatch(label):
-        raise ModelError(
-            f"{where}: '{label}' is not a session label (letters and digits, no ses-)"
-        )
-    return label
-
-
 def _difference(labels: Sequence[str], where: str) -> tuple[str, str]:
     if len(labels) != 2 or labels[0] == labels[1]:
         raise ModelError(f'{where}: a difference needs two different sessions, got {list(labels)}')
-    first, second = (_session(label, where) for label in labels)
+    first, second = (session_label(label, where) for label in labels)
     return first, second
 
 
@@ -367,34 +361,6 @@ def _only(nodes: list[_Node], level: str) -> _Node:
     if len(nodes) != 1:
         raise ModelError(f'Nodes: one node of level {level} is needed, there are {len(nodes)}')
     return nodes[0]
-
-
-def _need_label(name: str, where: str, what: str) -> None:
-    if not _LABEL.fullmatch(name):
-        raise ModelError(
-            f"{where}: the {what} '{name}' becomes part of file names: letters and digits only, "
-            'a letter first'
-        )
-
-
-def _refuse_repeats(items: Iterable[str], where: str, what: str, *, fold: bool = False) -> None:
-    """Refuse a name that stands twice; with ``fold`` also in another case, for file names."""
-    seen = set()
-    for item in items:
-        key = item.lower() if fold else item
-        if key in seen:
-            raise ModelError(f'{where}: the {what} {item} stands twice')
-        seen.add(key)
-
-
-def _same_names(found: Sequence[str], needed: Sequence[str], where: str, other: str) -> None:
-    """Refuse names that stand in one of two places only."""
-    for name in found:
-        if name not in needed:
-            raise ModelError(f'{where}: {name} is not in {other} ({", ".join(needed) or "none"})')
-    for name in needed:
-        if name not in found:
-            raise ModelError(f'{where}: {name} of {other} is missing')
 
 
 @contextmanager

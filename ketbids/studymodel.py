@@ -88,6 +88,7 @@ class Analysis:
     subset : str or None
         Expression that is true for whoever is in it.
     session : str or None
+        None without a difference: each participant's only map.
     difference : tuple of str or None
         The map of the first session minus the map of the second.
     center : tuple of str or None

@@ -249,6 +249,25 @@ def test_files_of_an_analysis(study, grouped):
     assert_golden([n for n in found if not others.search(n)], 'group_outputs.txt')
 
 
+def test_the_output_is_valid_bids(study, grouped):
+    validator = Path(sys.executable).with_name('bids-validator-deno')
+    if not validator.is_file():
+        pytest.skip('bids-validator-deno is not installed beside this Python')
+    out = study.root / 'out'
+    assert (out / 'group').is_dir()
+    done = subprocess.run(
+        [str(validator), '--format', 'json', str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    issues = json.loads(done.stdout)['issues']['issues']
+    assert [issue for issue in issues if issue['severity'] == 'error'] == []
+    assert 'README_FILE_MISSING' not in {issue['code'] for issue in issues}
+    assert done.returncode == 0
+
+
 def test_who_is_in_an_analysis(study, grouped):
     def design(name):
         folder = study.root / 'out' / 'group' / f'node-{name}'
@@ -327,3 +346,32 @@ def test_an_analysis_that_cannot_be_made_fails_alone(study, grouped):
     assert 'node-hcVsTrd_contrast-nogoVsGo failed' in less.output
     assert '1 analyses done, 1 failed' in less.output
     assert 'hcVsTrd_contrast-nogoVsGo failed' in page(study.root / 'less' / 'group.html')
+
+
+def test_stop_on_first_crash(study, second):
+    """Two visits, the first of them broken: the other one is left for the next call."""
+    visits = ['sub-01_ses-TP1_task-carit', 'sub-02_ses-TP1_task-carit']
+    out = study.root / 'stopped'
+    folder = study.hcp / 'sub-01_ses-TP1' / 'MNINonLinear' / 'Results'
+    (series,) = folder.glob('*/*.dtseries.nii')
+    whole = series.with_suffix('.whole')
+    series.rename(whole)
+    series.write_bytes(whole.read_bytes()[:10_000])
+    arguments = ('--participant-label', '01', '02')
+    try:
+        stopped = study.call(
+            'participant', '--stop-on-first-crash', *arguments, out='stopped', nprocs=1
+        )
+    finally:
+        whole.replace(series)
+    assert stopped.code == 1, stopped.output + stopped.errors
+    assert str(series) in stopped.output
+    assert re.search(rf'{visits[1]} failed: It was not (started|run)', stopped.output)
+    assert '0 visits done, 2 failed' in stopped.output
+    assert not list((out / 'logs' / 'records').glob('*'))
+    again = study.call('participant', *arguments, out='stopped', nprocs=1)
+    assert again.code == 0, again.output + again.errors
+    assert '2 visits, 2 of them to do' in again.output
+    assert '2 visits done, 0 failed' in again.output
+    assert sorted(p.stem for p in (out / 'logs' / 'records').glob('*')) == visits
+    assert 'failed' not in page(out / 'sub-02.html')

@@ -337,8 +337,7 @@ def test_misspelt_keys(load: Load, path: tuple, where: str) -> None:
             ['group[TDR]', 'group[HC]'],
             'node hcVsTrd, contrast trdMinusHc, ConditionList: group[TDR]: Levels of group are HC',
         ),
-        ((*HC, *BLOCK, 'Difference'), ['TP1', 'TP2'], 'give either Session or Difference'),
-        ((*HC, *BLOCK, 'Session'), ..., 'give either Session or Difference'),
+        ((*HC, *BLOCK, 'Difference'), ['TP1', 'TP2'], 'give Session or Difference, not both'),
         ((*HC, *BLOCK, 'Session'), 'ses-TP1', "Session: 'ses-TP1' is not a session label"),
         ((*CHANGE, *BLOCK, 'Difference'), ['TP1', 'TP1'], 'needs two different sessions'),
         ((*CHANGE, *BLOCK, 'Difference'), ['TP1'], 'needs two different sessions'),
@@ -502,4 +501,22 @@ def test_another_study(load: Load) -> None:
             scheme='permutations',
             minimum_n=10,
         ),
+    )
+
+
+def test_an_analysis_without_session_takes_the_only_map(load: Load) -> None:
+    content = changed(*SESSION, 'GroupBy', value=['contrast', 'subject'])
+    content['Nodes'][2]['Model']['Software']['ketbids'].pop('Session')
+    analysis = load(content).analysis('meanHC')
+    assert (analysis.session, analysis.difference) == (None, None)
+
+
+def test_an_analysis_needs_no_software(load: Load) -> None:
+    analysis = load(changed(*HC, 'Model', 'Software', value=...)).analysis('meanHC')
+    assert analysis == Analysis(
+        name='meanHC',
+        description=analysis.description,
+        first_level=('nogoVsGo',),
+        formula='1 + age + sex',
+        contrast=analysis.contrast,
     )

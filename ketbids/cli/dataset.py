@@ -8,17 +8,18 @@ from ketbids.cli.parser import installed_version
 from ketbids.io.files import read_json, write_json, write_text
 from ketbids.settings import Settings, as_toml
 
-__all__ = ['describe_dataset', 'record_path', 'remove_if_empty']
+__all__ = ['describe_dataset', 'lock_path', 'record_path', 'remove_if_empty']
 
 _BIDS_VERSION = '1.10.0'
 
-#: What the BIDS schema does not (yet) know.
+#: What the BIDS schema does not (yet) know. Folders have no slash at the end: with one, the
+#: validator leaves out what is in them, but not the folders themselves.
 _IGNORED = (
-    'group/',
-    'logs/',
-    'work/',
+    '/group',
+    '/logs',
+    '/work',
     '*.html',
-    'sub-*/figures/',
+    '/sub-*/figures',
     '*_statmap.*',
     '*_dseg.*',
     '*_midthickness.*',
@@ -28,8 +29,27 @@ _IGNORED = (
 )
 
 
+_README = """\
+# Task fMRI on grayordinates
+
+This folder was made by ketbids {version} from a BIDS dataset and its preprocessed time series. It
+is a BIDS derivative dataset: dataset_description.json names its sources, and the version of ketbids
+that was used last.
+
+- sub-*.html and group.html are the pages to begin with.
+- sub-*/ holds the contrast maps, designs and trials of every participant.
+- group/ holds the analyses of the group: maps, clusters, regions, and who is in them.
+- logs/ holds the settings and the model file of the last call.
+
+What each file is stands in docs/outputs.md of ketbids; `ketbids --help` lists the options.
+"""
+
+
 def describe_dataset(settings: Settings, model_text: str) -> None:
-    """Write dataset_description.json, .bidsignore, and how this run was set up."""
+    """Write dataset_description.json, .bidsignore, and how this run was set up.
+
+    A README is written if the folder has none: whoever wrote another keeps it.
+    """
     output_dir = settings.paths.output_dir
     path = output_dir / 'dataset_description.json'
     # What an earlier run of the other level said of its sources still holds.
@@ -46,6 +66,8 @@ def describe_dataset(settings: Settings, model_text: str) -> None:
     }
     write_json(path, description)
     write_text(output_dir / '.bidsignore', '\n'.join(_IGNORED) + '\n')
+    if not any(output_dir.glob('README*')):
+        write_text(output_dir / 'README.md', _README.format(version=installed_version()))
     logs = output_dir / 'logs'
     extra: Mapping[str, str] = {'version': installed_version()}
     write_text(logs / f'settings_{settings.level}.toml', as_toml(settings, extra))
@@ -55,6 +77,11 @@ def describe_dataset(settings: Settings, model_text: str) -> None:
 def record_path(output_dir: Path, name: str) -> Path:
     """Where the record of a finished visit or analysis stands."""
     return output_dir / 'logs' / 'records' / f'{name}.json'
+
+
+def lock_path(output_dir: Path) -> Path:
+    """Where processes that share an output folder claim their work."""
+    return output_dir / 'logs' / 'lock'
 
 
 def remove_if_empty(folder: Path) -> None:

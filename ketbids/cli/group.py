@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ketbids.cli.dataset import describe_dataset, record_path, remove_if_empty
+from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove_if_empty
 from ketbids.cli.pages import write_group_page
-from ketbids.cli.planning import PlannedAnalysis, available_maps, map_paths, plan_analyses
+from ketbids.cli.parser import installed_version
+from ketbids.cli.planning import (
+    PlannedAnalysis,
+    available_maps,
+    common_settings,
+    map_paths,
+    plan_analyses,
+)
 from ketbids.cli.selection import chosen_participants, read_exclusion_list
-from ketbids.errors import InputError
+from ketbids.errors import InputError, KetbidsError
 from ketbids.io.bids import participant_labels
+from ketbids.io.files import claims, modification_times, remove_unchanged
 from ketbids.io.inventory import visit_surfaces
 from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
 from ketbids.io.tables import read_participants, read_sessions, write_table
@@ -35,6 +43,9 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     """Run the group level; see `ketbids.cli.main.main` for the exit code."""
     started = time.time()
     output_dir = settings.paths.output_dir
+    asked = [model.analysis(name).name for name in settings.group.analyses] or [
+        analysis.name for analysis in model.analyses
+    ]
     known = participant_labels(settings.paths.bids_dir)
     exclusions = read_exclusion_list(settings, known)
     maps = available_maps(settings, model, exclusions)
@@ -45,60 +56,73 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         model.levels,
     )
     people = people[people.index.isin(chosen_participants(settings))]
-    names = settings.group.analyses or tuple(a.name for a in model.analyses)
-    analyses = [model.analysis(name) for name in names]
-    planned, failures = plan_analyses(settings, model, analyses, maps, people, exclusions)
-    todo = [
-        item
-        for item in planned
-        if not is_whole(record_path(output_dir, item.stem), item.mark, output_dir)
+    common = common_settings(output_dir, maps, model.run.contrasts)
+    planned, failures = plan_analyses(settings, model, maps, people, exclusions)
+    failures = {name: why for name, why in failures.items() if _analysis_name(name) in asked}
+    chosen = [item for item in planned if item.analysis.name in asked]
+
+    def unfinished(name: str, mark: str) -> bool:
+        return not is_whole(record_path(output_dir, name), mark, output_dir)
+
+    todo = [item for item in chosen if unfinished(item.stem, item.mark)]
+    stamp = fingerprint(
+        {
+            'version': installed_version(),
+            'files': [file_stamp(output_dir / path) for path in maps['path']],
+        }
+    )
+    contrasts = [
+        contrast
+        for contrast in dict.fromkeys(item.contrast for item in chosen)
+        if unfinished(f'group_{contrast}', stamp) or any(i.contrast == contrast for i in todo)
     ]
-    logger.info('%d analyses, %d of them to do.', len(planned), len(todo))
-    if todo:
-        describe_dataset(settings, model.source)
-        for item in todo:
-            record_path(output_dir, item.stem).unlink(missing_ok=True)
-            for path in item.folder(output_dir).glob(f'{item.stem}_*'):
-                path.unlink()
-        broken = _compute(settings, model, todo, maps, people, verbosity=verbosity)
-        failures |= broken
-        for item in todo:
-            if item.stem not in broken:
-                outputs = item.folder(output_dir).glob(f'{item.stem}_*')
-                write_record(record_path(output_dir, item.stem), item.mark, outputs, output_dir)
-        if not broken:
-            shutil.rmtree(settings.paths.work_dir / 'group_wf', ignore_errors=True)
-            shutil.rmtree(settings.paths.work_dir / 'group_plan', ignore_errors=True)
-            remove_if_empty(settings.paths.work_dir)
-    page = output_dir / 'group.html'
-    if todo or failures or not page.is_file():
-        finished = [item for item in planned if item.stem not in failures]
-        write_group_page(settings, model, finished, people, maps, failures)
+    logger.info('%d analyses, %d of them to do.', len(chosen), len(todo))
+    with claims(lock_path(output_dir)) as claim:
+        if not claim('group'):
+            raise KetbidsError(f'Another group run is at work in {output_dir}: wait for its end.')
+        if contrasts:
+            describe_dataset(settings, model.source)
+            failures |= _compute(
+                settings, model, todo, contrasts, maps, people, stamp, verbosity=verbosity
+            )
+        finished = [item for item in planned if not unfinished(item.stem, item.mark)]
+        stale = [item.stem for item in planned if item not in finished]
+        stale = [name for name in stale if record_path(output_dir, name).is_file()]
+        messages = [f'{name} failed: {message}' for name, message in failures.items()]
+        messages += [f'{name} was made with other settings or maps: not shown.' for name in stale]
+        page = write_group_page(settings, model, finished, people, maps, common, messages)
     for name, message in failures.items():
         logger.error('%s failed: %s', name, message)
     logger.info(
         'Group level: %d analyses done, %d failed, in %.0f s. Page: %s',
-        len(planned) - sum(item.stem in failures for item in planned),
+        sum(item.stem not in failures for item in chosen),
         len(failures),
         time.time() - started,
         page,
     )
-    if failures and not planned:
+    if failures and not chosen:
         return InputError.exit_code
     return 1 if failures else 0
+
+
+def _analysis_name(stem: str) -> str:
+    return stem.split('_')[0].removeprefix('node-')
 
 
 def _compute(
     settings: Settings,
     model: StudyModel,
     todo: list[PlannedAnalysis],
+    contrasts: list[str],
     maps: pd.DataFrame,
     people: pd.DataFrame,
+    stamp: str,
     *,
     verbosity: int,
 ) -> dict[str, str]:
-    """Run the workflow; give the reason for each analysis that failed."""
-    from ketbids.workflows.base import executor, init_group_wf
+    """Run the workflow and record what is whole; give the reason for what failed."""
+    from ketbids.workflows.base import atlas_wf_names, executor, init_group_wf
+    from ketbids.workflows.group import analysis_wf_name
 
     output_dir = settings.paths.output_dir
     plan_dir = settings.paths.work_dir / 'group_plan'
@@ -107,7 +131,7 @@ def _compute(
         for key in sorted(set(zip(maps['participant_id'], maps['session_id'], strict=True)))
     }
     maps_files = {}
-    for contrast in dict.fromkeys(item.contrast for item in todo):
+    for contrast in contrasts:
         table = maps.loc[maps['contrast'] == contrast, ['participant_id', 'session_id', 'path']]
         maps_files[contrast] = plan_dir / f'maps_{contrast}.tsv'
         write_table(maps_files[contrast], table)
@@ -123,20 +147,47 @@ def _compute(
             for kind in ('L_midthickness', 'R_midthickness', 'L_inflated', 'R_inflated')
         },
         labels=[files['labels'] for files in first_visit.values() if 'labels' in files],
-        stamp=fingerprint({'files': [file_stamp(output_dir / path) for path in maps['path']]}),
+        stamp=stamp,
     )
+    marks = {item.stem: item.mark for item in todo} | {f'group_{c}': stamp for c in contrasts}
+    folders = {item.stem: item.folder(output_dir) for item in todo}
+    before: dict[Path, int] = {}
+    for name in marks:
+        record_path(output_dir, name).unlink(missing_ok=True)
+        before |= modification_times(_files(output_dir, folders, name))
     with executor(settings, verbosity=verbosity) as execute:
         broken = execute(workflow)
     failures: dict[str, str] = {}
     for node, message in broken.items():
         section = node.split('.')[1]
         for item in todo:
-            if section in (
-                f'{item.analysis.name}_{item.contrast}_wf',
-                f'atlas_{item.contrast}_wf',
-            ):
+            if section == analysis_wf_name(item.analysis.name, item.contrast):
                 failures.setdefault(item.stem, message)
+        for contrast in contrasts:
+            if section in atlas_wf_names(contrast):
+                failures.setdefault(f'group_{contrast}', message)
+    for name, mark in marks.items():
+        if name not in failures:
+            outputs = remove_unchanged(_files(output_dir, folders, name), before)
+            write_record(record_path(output_dir, name), mark, outputs, output_dir)
+    if not failures:
+        shutil.rmtree(settings.paths.work_dir / workflow.name, ignore_errors=True)
+        shutil.rmtree(plan_dir, ignore_errors=True)
+        remove_if_empty(settings.paths.work_dir)
     return failures
+
+
+def _files(output_dir: Path, folders: dict[str, Path], name: str) -> list[Path]:
+    """List the files of an analysis, or those that describe the group (``group_<contrast>``)."""
+    if name in folders:
+        return sorted(folders[name].glob(f'{name}_*'))
+    contrast = name.removeprefix('group_')
+    shared = output_dir / 'group'
+    return [
+        *shared.glob(f'group_contrast-{contrast}_*'),
+        *shared.glob('group_hemi-*'),
+        *shared.glob('group_space-*'),
+    ]
 
 
 def _analysis_plan(

@@ -98,8 +98,12 @@ def _prepare_logging(verbosity: int) -> None:
 def _check_folders(bids_dir: Path, output_dir: Path) -> None:
     if not bids_dir.is_dir():
         raise InputError(f'{bids_dir} is not a folder.')
-    if output_dir.resolve() == bids_dir.resolve():
-        raise UsageError('OUTPUT_DIR must not be BIDS_DIR: results would mix with the raw data.')
+    raw, out = bids_dir.resolve(), output_dir.resolve()
+    if out.is_relative_to(raw) and not out.is_relative_to(raw / 'derivatives'):
+        raise UsageError(
+            'OUTPUT_DIR must not be BIDS_DIR or a folder in it, except below its derivatives/: '
+            'results would mix with the raw data.'
+        )
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -1,5 +1,6 @@
 """The pages, assembled from what stands in the output folder."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ from ketbids.stats.groupdesign import describe, directions
 __all__ = ['write_group_page', 'write_participant_page']
 
 _CIRCULARITY = (
-    'Regions marked shared-data were chosen with the same data that are correlated here: their r '
-    'is inflated and has no p. Regions marked independent are whole anatomical parcels, chosen '
-    'without the data. p_holm is corrected for the number of parcels (Holm), p is not.'
+    'Regions marked shared-data are the significant grayordinates of the analysis inside one '
+    'label: they were chosen with the data that are correlated here, so that their r is inflated, '
+    'and have no p. Regions marked independent are whole parcels. Only parcels that hold a '
+    'significant cluster are shown, with p corrected for all parcels (Holm); the table of the '
+    'analysis has them all.'
 )
 _TAILS = {
     'two': 'both directions together at FWE p < {alpha:g}',
@@ -54,7 +57,7 @@ def write_participant_page(
     )
     page = ParticipantPage(participant, installed_version(), sections, messages, about)
     html = participant_page(page, lambda path: (output_dir / path).read_bytes())
-    return write_text(output_dir / f'sub-{participant}.html', html)
+    return _write_page(output_dir / f'sub-{participant}.html', html)
 
 
 def write_group_page(
@@ -63,7 +66,8 @@ def write_group_page(
     analyses: list[PlannedAnalysis],
     people: pd.DataFrame,
     maps: pd.DataFrame,
-    failures: dict[str, str],
+    common: Mapping[str, Any],
+    messages: Sequence[str],
 ) -> Path:
     """Assemble the group page from the files of the analyses."""
     output_dir = settings.paths.output_dir
@@ -75,15 +79,22 @@ def write_group_page(
     page = GroupPage(
         title=f'{model.name}: group analyses',
         version=installed_version(),
-        methods=_methods(settings, model),
+        methods=_methods(settings, model, common),
         participants=_participants(people, maps),
         analyses=tuple(_analysis(output_dir, item) for item in analyses),
         associations=_association_table(pd.concat(tables)) if tables else None,
         footnotes=(_CIRCULARITY,) if tables else (),
-        messages=tuple(f'{name} failed: {message}' for name, message in failures.items()),
+        messages=tuple(messages),
     )
     html = group_page(page, lambda path: (output_dir / path).read_bytes())
-    return write_text(output_dir / 'group.html', html)
+    return _write_page(output_dir / 'group.html', html)
+
+
+def _write_page(path: Path, html: str) -> Path:
+    """Write a page, unless it stands there to the letter."""
+    if path.is_file() and path.read_text(encoding='utf-8') == html:
+        return path
+    return write_text(path, html)
 
 
 def _analysis(output_dir: Path, item: PlannedAnalysis) -> AnalysisSection:
@@ -104,7 +115,7 @@ def _analysis(output_dir: Path, item: PlannedAnalysis) -> AnalysisSection:
         excluded=Table.from_frame(design.exclusions) if len(design.exclusions) else None,
         settings=_settings_line(summary),
         warnings=(*design.notes, *summary['Warnings']),
-        figure=Picture(figure, f'z map of {item.analysis.name}'),
+        figure=Picture(figure, f'z map of {item.analysis.name}, {item.contrast}'),
         directions=tuple(_directions(item, summary, clusters)),
         regions=_region_table(regions) if len(regions) else None,
         links=tuple(
@@ -163,6 +174,7 @@ def _associations(output_dir: Path, item: PlannedAnalysis) -> pd.DataFrame | Non
     table = read_table(path)
     own = set(table.loc[table['selection'] == 'shared-data', 'roi'])
     table = table[table['roi'].isin(own)].sort_values(['roi', 'selection', 'values'])
+    table = table.drop(columns='p')
     table.insert(0, 'score', item.analysis.associations.score)
     table.insert(0, 'analysis', item.analysis.name)
     return table
@@ -170,7 +182,7 @@ def _associations(output_dir: Path, item: PlannedAnalysis) -> pd.DataFrame | Non
 
 def _association_table(table: pd.DataFrame) -> Table:
     return Table.from_frame(
-        table, caption='Correlations of regional values with scores', p_values=('p', 'p_holm')
+        table, caption='Correlations of regional values with scores', p_values=('p_holm',)
     )
 
 
@@ -185,7 +197,7 @@ def _participants(people: pd.DataFrame, maps: pd.DataFrame) -> Table:
     return Table.from_frame(counts, caption='Visits with contrast maps')
 
 
-def _methods(settings: Settings, model: StudyModel) -> tuple[str, ...]:
+def _methods(settings: Settings, model: StudyModel, common: Mapping[str, Any]) -> tuple[str, ...]:
     contrasts = ', '.join(
         f'{c.name} ({" ".join(f"{w:+g} {n}" for n, w in c.weights.items())})'
         for c in model.run.contrasts
@@ -193,8 +205,11 @@ def _methods(settings: Settings, model: StudyModel) -> tuple[str, ...]:
     return (
         model.description,
         f'First level: conditions {", ".join(c.name for c in model.run.conditions)}, convolved '
-        f'with the {model.run.hrf_model} haemodynamic response; contrasts {contrasts}; noise '
-        'autoregressive at every grayordinate. Each map has a sidecar that says how it was made.',
+        f'with the {common["HRFModel"]} haemodynamic response; contrasts {contrasts}; smoothing '
+        f'of {common["SmoothingAddedFWHM"]:g} mm FWHM added; high-pass filter at '
+        f'{common["HighPassCutoffHz"]:g} Hz; confounds: {common["Confounds"]}; volumes that were '
+        f'removed before: {common["DroppedVolumes"]}; noise {common["NoiseModel"]}. The sidecar '
+        'of each map says how it was made.',
         f'Group level: every analysis is a linear model tested by {settings.group.permutations} '
         'shuffles at most (sign flips or permutations, Freedman and Lane), threshold-free cluster '
         "enhancement (exact integral; cortex H 2, E 1, extent in mm2 on the participants' own "

@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from ketbids.cli.dataset import describe_dataset, record_path, remove_if_empty
+from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove_if_empty
 from ketbids.cli.pages import write_participant_page
 from ketbids.cli.parser import installed_version
 from ketbids.cli.selection import chosen_participants, read_exclusion_list
 from ketbids.errors import InputError
 from ketbids.io.bids import RunKey, find_events, participant_labels
+from ketbids.io.files import claims, modification_times, remove_unchanged
 from ketbids.io.inventory import Visit, find_visits
 from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
 from ketbids.io.tables import read_participants
@@ -35,43 +36,42 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     started = time.time()
     output_dir = settings.paths.output_dir
     visits, errors = _find_work(settings, model)
+    failures = {name: str(error) for name, error in errors.items()}
     workbench = shutil.which('wb_command') is not None
     marks = {
         visit.name: _fingerprint(settings, model, visit, workbench=workbench) for visit in visits
     }
-    todo = []
-    for visit in visits:
+
+    def unfinished(visit: Visit) -> bool:
         record = record_path(output_dir, visit.name)
-        if is_whole(record, marks[visit.name], output_dir):
-            continue
-        if record.is_file():
-            logger.info('%s: input or settings have changed; it is done again.', visit.name)
-        todo.append(visit)
-        record.unlink(missing_ok=True)
-        for path in _outputs(output_dir, visit):
-            if path.parent.name != 'anat':  # shared with the other tasks of the session
-                path.unlink(missing_ok=True)
+        return not is_whole(record, marks[visit.name], output_dir)
+
+    todo = [visit for visit in visits if unfinished(visit)]
     logger.info('%d visits, %d of them to do.', len(visits), len(todo))
-    failures: dict[str, str] = {}
     if todo:
         describe_dataset(settings, model.source)
-        failures = _fit(settings, model, todo, marks, workbench=workbench, verbosity=verbosity)
+        with claims(lock_path(output_dir)) as claim:
+            busy = [visit for visit in todo if not claim(visit.name)]
+            failures |= {visit.name: 'Another process is at work on it.' for visit in busy}
+            todo = [visit for visit in todo if visit not in busy and unfinished(visit)]
+            failures |= _fit(
+                settings, model, todo, marks, workbench=workbench, verbosity=verbosity
+            )
     _write_pages(settings, visits, {visit.participant for visit in todo}, failures)
     for name, message in failures.items():
         logger.error('%s failed: %s', name, message)
-    for error in errors:
-        logger.error('%s', error)
-    failed = len(failures) + len(errors)
     logger.info(
         'Participant level: %d visits done, %d failed, in %.0f s.',
-        len(visits) - len(failures),
-        failed,
+        sum(visit.name not in failures for visit in visits),
+        len(failures),
         time.time() - started,
     )
-    return 1 if failed else 0
+    if not visits:
+        return InputError.exit_code
+    return 1 if failures else 0
 
 
-def _find_work(settings: Settings, model: StudyModel) -> tuple[list[Visit], list[InputError]]:
+def _find_work(settings: Settings, model: StudyModel) -> tuple[list[Visit], dict[str, InputError]]:
     bids_dir, selection = settings.paths.bids_dir, settings.selection
     participants = chosen_participants(settings)
     exclusions = read_exclusion_list(settings, participant_labels(bids_dir))
@@ -102,10 +102,8 @@ def _find_work(settings: Settings, model: StudyModel) -> tuple[list[Visit], list
         len(left_out),
         len(errors),
     )
-    if not visits:
-        raise InputError(
-            str(errors[0]) if errors else 'Every run that was chosen is on the exclusion list.'
-        )
+    if not visits and not errors:
+        raise InputError('Every run that was chosen is on the exclusion list.')
     return visits, errors
 
 
@@ -143,15 +141,14 @@ def _fit(
     with executor(settings, verbosity=verbosity) as execute:
         for start in range(0, len(todo), size):
             batch = todo[start : start + size]
+            before = {visit.name: _open_record(output_dir, visit) for visit in batch}
             names = {visit_wf_name(visit): visit.name for visit in batch}
             workflow = init_participant_wf(settings, model.run, batch, workbench=workbench)
             for node, message in execute(workflow).items():
                 failures.setdefault(names[node.split('.')[1]], message)
             for visit in batch:
                 if visit.name not in failures:
-                    record = record_path(output_dir, visit.name)
-                    outputs = _outputs(output_dir, visit)
-                    write_record(record, marks[visit.name], outputs, output_dir)
+                    _close_record(output_dir, visit, marks[visit.name], before[visit.name])
                     shutil.rmtree(
                         work_dir / workflow.name / visit_wf_name(visit), ignore_errors=True
                     )
@@ -161,9 +158,30 @@ def _fit(
                 break
     for visit in todo[started:]:
         failures[visit.name] = 'It was not started, because of the error before it.'
-    for folder in (work_dir / workflow.name, work_dir):
+    for folder in (work_dir / 'participant_wf', work_dir):
         remove_if_empty(folder)
     return failures
+
+
+def _open_record(output_dir: Path, visit: Visit) -> dict[Path, int]:
+    """Begin a visit: what an earlier run left is not finished work any more.
+
+    Returns
+    -------
+    dict of Path to int
+        Its files and their times of change.
+    """
+    record = record_path(output_dir, visit.name)
+    if record.is_file():
+        logger.info('%s: input or settings have changed; it is done again.', visit.name)
+        record.unlink()
+    return modification_times(_outputs(output_dir, visit))
+
+
+def _close_record(output_dir: Path, visit: Visit, mark: str, before: Mapping[Path, int]) -> None:
+    """Record a finished visit; files of an earlier run that were not made again go."""
+    outputs = remove_unchanged(_outputs(output_dir, visit), before)
+    write_record(record_path(output_dir, visit.name), mark, outputs, output_dir)
 
 
 def _outputs(output_dir: Path, visit: Visit) -> list[Path]:
@@ -183,15 +201,16 @@ def _write_pages(
 ) -> None:
     output_dir = settings.paths.output_dir
     about = _about(settings.paths.bids_dir)
-    for participant in sorted({visit.participant for visit in visits}):
+    messages: dict[str, list[str]] = {visit.participant: [] for visit in visits}
+    for name, message in failures.items():
+        participant = name.split('_')[0].removeprefix('sub-')
+        messages.setdefault(participant, []).append(f'{name} failed: {message}')
+    for participant, lines in sorted(messages.items()):
         page = output_dir / f'sub-{participant}.html'
-        if participant in changed or not page.is_file():
-            messages = tuple(
-                f'{visit.name} failed: {failures[visit.name]}'
-                for visit in visits
-                if visit.participant == participant and visit.name in failures
+        if lines or participant in changed or not page.is_file():
+            write_participant_page(
+                output_dir, participant, about.get(participant, ()), tuple(lines)
             )
-            write_participant_page(output_dir, participant, about.get(participant, ()), messages)
 
 
 def _about(bids_dir: Path) -> dict[str, tuple[tuple[str, str], ...]]:

@@ -1,25 +1,40 @@
 """What the group level is to do: maps, designs, and what each result depends on."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from ketbids.cli.dataset import record_path
 from ketbids.cli.parser import installed_version
 from ketbids.cli.selection import chosen_participants
 from ketbids.errors import InputError
-from ketbids.io.bids import Exclusion, excluded_by
+from ketbids.io.bids import Exclusion, RunKey, excluded_by
+from ketbids.io.files import read_json
 from ketbids.io.inventory import find_maps
 from ketbids.io.records import file_stamp, fingerprint
-from ketbids.model import Analysis, StudyModel
+from ketbids.model import Analysis, Contrast, StudyModel
 from ketbids.settings import Settings
 from ketbids.stats.groupdesign import GroupDesign, build_group_design
 
-__all__ = ['PlannedAnalysis', 'available_maps', 'map_paths', 'plan_analyses']
+__all__ = ['PlannedAnalysis', 'available_maps', 'common_settings', 'map_paths', 'plan_analyses']
 
 logger = logging.getLogger('ketbids')
+
+#: What the sidecars of all maps of a group must agree on.
+_SAME_IN_ALL = (
+    'SmoothingAddedFWHM',
+    'HRFModel',
+    'HighPassCutoffHz',
+    'DroppedVolumes',
+    'Confounds',
+    'NoiseModel',
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,8 @@ def available_maps(
         excluded_by(exclusions, participant, session) is not None
         for participant, session in zip(maps['participant_id'], maps['session_id'], strict=True)
     ]
-    maps = maps[chosen & ~np.array(out, bool)].reset_index(drop=True)
+    maps = maps[chosen & ~np.array(out, bool)]
+    maps = maps[_finished(output_dir, maps)].reset_index(drop=True)
     densities = maps.groupby('density')['path'].first()
     if len(densities) > 1:
         raise InputError(
@@ -77,17 +93,63 @@ def available_maps(
             'one group must share them.'
         )
     if not len(maps):
-        raise InputError('Every contrast map is excluded or was not chosen.')
+        raise InputError(
+            'No contrast map is left: each is excluded, was not chosen, or is of a visit that the '
+            'participant level did not finish.'
+        )
     logger.info(
         '%d contrast maps of %d participants.', len(maps), maps['participant_id'].nunique()
     )
     return maps
 
 
+def _finished(output_dir: Path, maps: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Tell which maps belong to visits that are recorded as finished."""
+    keys = zip(maps['participant_id'], maps['session_id'], maps['task'], strict=True)
+    names = [str(RunKey(*key)) for key in keys]
+    recorded = {name: record_path(output_dir, name).is_file() for name in names}
+    for name in sorted(name for name, found in recorded.items() if not found):
+        logger.warning('%s: the participant level did not finish; its maps are not used.', name)
+    return np.array([recorded[name] for name in names], bool)
+
+
+def common_settings(
+    output_dir: Path, maps: pd.DataFrame, contrasts: Sequence[Contrast]
+) -> dict[str, Any]:
+    """Give how all maps were made, from their sidecars.
+
+    Raises
+    ------
+    InputError
+        If two maps of a contrast were made differently, or otherwise than the model file says.
+    """
+    common: dict[str, Any] = {}
+    weights = {c.name: {k: float(w) for k, w in c.weights.items() if w} for c in contrasts}
+    for contrast, paths in maps.groupby('contrast')['path']:
+        name, first = str(contrast), dict[str, Any]()
+        for path in paths:
+            sidecar = read_json(output_dir / path.replace('.dscalar.nii', '.json'))
+            made = {key: sidecar.get(key) for key in (*_SAME_IN_ALL, 'ConditionWeights')}
+            first = first or made
+            for key, value in made.items():
+                if value != first[key]:
+                    raise InputError(
+                        f'{paths.iloc[0]} and {path} were made differently: {key} is '
+                        f'{first[key]!r} and {value!r}. Run the participant level for everybody '
+                        'with the same options.'
+                    )
+        if name in weights and first['ConditionWeights'] != weights[name]:
+            raise InputError(
+                f'{paths.iloc[0]}: the contrast {name} is {first["ConditionWeights"]}, but the '
+                f'model file says {weights[name]}. Run the participant level with it.'
+            )
+        common |= {key: first[key] for key in _SAME_IN_ALL}
+    return common
+
+
 def plan_analyses(
     settings: Settings,
     model: StudyModel,
-    analyses: list[Analysis],
     maps: pd.DataFrame,
     people: pd.DataFrame,
     exclusions: list[Exclusion],
@@ -102,7 +164,7 @@ def plan_analyses(
         columns=['participant_id', 'session_id', 'run', 'reason'],
     ).replace('', None)
     planned, failures = [], {}
-    for analysis in analyses:
+    for analysis in model.analyses:
         for contrast in analysis.first_level:
             try:
                 design = build_group_design(

@@ -126,7 +126,14 @@ class CodeTrials(SimpleInterface):
             raise InputError(f'{path}: {error}') from error
         n_volumes, repetition_time = series_timing(Path(self.inputs.series_file))
         coded['note'] = coded['note'].replace('', None)
-        coded['onset'] -= self.inputs.drop_volumes * repetition_time
+        dropped = self.inputs.drop_volumes * repetition_time
+        coded['onset'] -= dropped
+        if dropped and (coded['onset'] + coded['duration'] <= 0).all():
+            raise InputError(
+                f'{path}: every event ends within the {self.inputs.drop_volumes} volumes '
+                f'({dropped:g} s) that --drop-volumes says were removed from the start of '
+                f'{self.inputs.series_file}. Give the number that was removed there, 0 if none.'
+            )
         end = n_volumes * repetition_time
         if len(coded) and coded['onset'].max() >= end:
             raise InputError(

@@ -1,16 +1,30 @@
 """Files appear whole or not at all: they are written aside, then renamed."""
 
+import errno
+import fcntl
+import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ketbids.errors import InputError
 
-__all__ = ['publish', 'read_json', 'write_bytes', 'write_json', 'write_text', 'written_aside']
+__all__ = [
+    'claims',
+    'modification_times',
+    'publish',
+    'read_json',
+    'remove_unchanged',
+    'write_bytes',
+    'write_json',
+    'write_text',
+    'written_aside',
+]
 
 
 @contextmanager
@@ -66,6 +80,53 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+@contextmanager
+def claims(path: Path) -> Iterator[Callable[[str], bool]]:
+    """Keep processes that write to one folder from doing the same work at the same time.
+
+    Parameters
+    ----------
+    path : Path
+        A file that all of them know.
+
+    Yields
+    ------
+    callable
+        Takes the name of a piece of work; True if it is this process's until the end of the
+        block, False if another process has it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('a+b') as file:
+
+        def claim(name: str) -> bool:
+            # One byte of the file stands for each name; the byte itself need not exist.
+            place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+            except OSError as error:
+                # Some file systems know no locks: then nobody can be kept out.
+                return error.errno not in (errno.EACCES, errno.EAGAIN)
+            return True
+
+        yield claim
+
+
+def modification_times(paths: Iterable[Path]) -> dict[Path, int]:
+    """Note when files were last changed, in ns."""
+    return {path: path.stat().st_mtime_ns for path in paths}
+
+
+def remove_unchanged(paths: Iterable[Path], before: Mapping[Path, int]) -> list[Path]:
+    """Remove the files that have not changed since `before`; give the others."""
+    kept = []
+    for path in paths:
+        if path.stat().st_mtime_ns == before.get(path):
+            path.unlink()
+        else:
+            kept.append(path)
+    return kept
+
+
 def publish(stage: Path, destination: Path) -> list[Path]:
     """Move every file below `stage` to the same place below `destination`.
 
@@ -77,8 +138,6 @@ def publish(stage: Path, destination: Path) -> list[Path]:
     list of Path
         The files at their final places, sorted.
     """
-    import shutil
-
     published = []
     for source in sorted(path for path in Path(stage).rglob('*') if path.is_file()):
         target = Path(destination) / source.relative_to(stage)

@@ -48,7 +48,7 @@ class Visit:
 
 def find_visits(
     events: Mapping[RunKey, Path], derivatives: Sequence[Path], exclusions: Collection[Exclusion]
-) -> tuple[list[Visit], list[str], list[InputError]]:
+) -> tuple[list[Visit], list[str], dict[str, InputError]]:
     """Pair events files with preprocessed runs.
 
     Returns
@@ -57,8 +57,9 @@ def find_visits(
         In the order of their names.
     left_out : list of str
         A sentence for each excluded run.
-    errors : list of InputError
-        A run without usable preprocessed data takes its visit out, not the others.
+    errors : dict of str to InputError
+        By the name of the visit: a run without usable preprocessed data takes its visit out, not
+        the others.
     """
     runs: dict[tuple[str, str, str], list[RunFiles]] = {}
     failed: dict[tuple[str, str, str], InputError] = {}
@@ -76,7 +77,7 @@ def find_visits(
             continue
         runs.setdefault(visit, []).append(RunFiles(key, path, found))
     visits = [Visit(*key, tuple(files)) for key, files in runs.items() if key not in failed]
-    return visits, left_out, list(failed.values())
+    return visits, left_out, {str(RunKey(*key)): error for key, error in failed.items()}
 
 
 def bids_uri(path: Path, roots: Mapping[str, Path]) -> str:

@@ -1,4 +1,4 @@
-"""Figures of one run and of regions: arrays and frames in, PNG out."""
+"""Figures of one run: arrays and frames in, PNG out."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ketbids.errors import InputError
-from ketbids.reports.canvas import DPI, INK, SOFT, WIDTH, new_figure, pixel_axes, png, text, tidy
+from ketbids.reports.canvas import INK, SOFT, WIDTH, new_figure, pixel_axes, png, text, tidy
 from ketbids.reports.maps import map_figure
 from ketbids.stats.motion import framewise_displacement
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ['design_figure', 'map_figure', 'motion_figure', 'roi_figure']
+__all__ = ['design_figure', 'map_figure', 'motion_figure']
 
 #: Okabe and Ito's colours, distinguishable with every common colour vision; no yellow on white.
 PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#444444')
@@ -226,124 +226,3 @@ def _time_axis(axes: 'Axes') -> None:
 
 def _shorten(name: str, longest: int = 21) -> str:
     return name if len(name) <= longest else name[: longest - 1] + '\N{HORIZONTAL ELLIPSIS}'
-
-
-def roi_figure(
-    table: pd.DataFrame,
-    *,
-    label: str = 'Mean contrast value',
-    title: str = 'Regions of interest',
-) -> bytes:
-    """Draw region means by session and group: every participant, the mean and its interval.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row per region, participant and session, with the columns ``value``, ``session_id``
-        and ``group``; ``roi`` makes one panel each, and ``participant_id`` joins a participant's
-        sessions by a line. Rows without a value are left out.
-    label : str
-        Quantity and unit of the values.
-    title : str
-        Title of the figure.
-
-    Returns
-    -------
-    bytes
-        A PNG, 1600 pixels wide. Bars are 95 % intervals of the mean (Student's t), within each
-        session and group; they say nothing of differences within participants.
-
-    Raises
-    ------
-    InputError
-        A column is missing, or no row has a value.
-    """
-    missing = {'value', 'session_id', 'group'} - set(table.columns)
-    if missing:
-        raise InputError(f'The table of region means lacks the columns {sorted(missing)}.')
-    rows = table[np.isfinite(pd.to_numeric(table['value'], errors='coerce'))]
-    if rows.empty:
-        raise InputError('The table of region means has no values: there is nothing to draw.')
-    rows = rows.assign(value=rows['value'].astype(float))
-    for column in ('session_id', 'group'):
-        rows[column] = rows[column].astype(str)
-    regions = list(dict.fromkeys(rows['roi'].astype(str))) if 'roi' in rows else ['']
-    sessions, groups = sorted(set(rows['session_id'])), sorted(set(rows['group']))
-    columns = min(len(regions), 4)
-    n_rows = -(-len(regions) // columns)
-    panel_height = 400
-    figure = new_figure(130 + n_rows * panel_height)
-    text(figure, 24, 18, title, size=12, weight='bold')
-    _legend(figure, groups)
-    width = (WIDTH - 110) / columns
-    for place, region in enumerate(regions):
-        of_region = rows[rows['roi'].astype(str) == region] if 'roi' in rows else rows
-        x = 110 + (place % columns) * width + 40
-        y = 150 + (place // columns) * panel_height
-        axes = pixel_axes(figure, x, y, min(width - 90, 420), panel_height - 100)
-        axes.set_axis_on()
-        tidy(axes)
-        _region_panel(axes, of_region, sessions, groups)
-        text(figure, x, y - 14, _shorten(region, 80 // columns), va='bottom', weight='bold')
-    figure.text(
-        34 / WIDTH, 0.5 - 20 / (figure.get_size_inches()[1] * DPI), label, rotation=90,
-        ha='center', va='center', size=9, color=INK, parse_math=False,
-    )  # fmt: skip
-    return png(figure)
-
-
-def _legend(figure: 'Figure', groups: Sequence[str]) -> None:
-    x = 24.0
-    for place, group in enumerate(groups):
-        name = _shorten(group)
-        colour = PALETTE[place % len(PALETTE)]
-        text(figure, x, 74, '\N{BLACK CIRCLE}', size=8, color=colour)
-        text(figure, x + 26, 72, name, size=9)
-        x += 26 + 19 * len(name) + 40
-    note = 'Small: participants. Large: mean and 95 % interval.'
-    text(figure, WIDTH - 40, 74, note, size=8, color=SOFT, ha='right')
-
-
-def _region_panel(
-    axes: 'Axes', rows: pd.DataFrame, sessions: Sequence[str], groups: Sequence[str]
-) -> None:
-    from scipy.stats import t as student
-
-    axes.axhline(0, color=SOFT, linewidth=0.6)
-    apart = 0.5 / max(len(groups), 1)
-    for code, group in enumerate(groups):
-        colour = PALETTE[code % len(PALETTE)]
-        of_group = rows[rows['group'] == group]
-        centre = (code - (len(groups) - 1) / 2) * apart
-        place = of_group['session_id'].map(sessions.index).to_numpy() + centre
-        # the same spread for the same table: golden-ratio steps fill the width evenly
-        jitter = (np.arange(len(of_group)) * 0.6180339887 % 1 - 0.5) * apart * 0.45
-        if 'participant_id' in rows:
-            spread = pd.Series(jitter, index=of_group['participant_id'].astype(str))
-            jitter = of_group['participant_id'].astype(str).map(
-                spread[~spread.index.duplicated()]
-            ).to_numpy()  # fmt: skip
-            drawn = of_group.assign(place=place + jitter)
-            for _, own in drawn.groupby(drawn['participant_id'].astype(str)):
-                own = own.sort_values('place')
-                axes.plot(own['place'], own['value'], color=colour, alpha=0.25, linewidth=0.6)
-        axes.plot(
-            place + jitter, of_group['value'], 'o', color=colour, alpha=0.45, markersize=2.6,
-            markeredgewidth=0,
-        )  # fmt: skip
-        for number, session in enumerate(sessions):
-            value = of_group.loc[of_group['session_id'] == session, 'value'].to_numpy()
-            if not len(value):
-                continue
-            half = 0.0
-            if len(value) > 1:
-                error = value.std(ddof=1) / np.sqrt(len(value))
-                half = float(student.ppf(0.975, len(value) - 1) * error)
-            axes.errorbar(
-                number + centre + apart * 0.36, value.mean(), half, fmt='o', color=colour,
-                markersize=5, markeredgecolor='white', markeredgewidth=0.7, elinewidth=1.4,
-            )  # fmt: skip
-    axes.set_xlim(-0.6, len(sessions) - 0.4)
-    names = [_shorten(session, 10) for session in sessions]
-    axes.set_xticks(range(len(sessions)), names, parse_math=False)
-    axes.locator_params(axis='y', nbins=5)

@@ -226,8 +226,6 @@ class AnalysisSection:
         What was found, per direction.
     regions : Table, optional
         Means of regions of interest.
-    regions_figure : Picture, optional
-        The same as a picture.
     links : tuple of Link
         The analysis's files.
     """
@@ -243,7 +241,6 @@ class AnalysisSection:
     figure: Picture | None = None
     directions: tuple[Direction, ...] = ()
     regions: Table | None = None
-    regions_figure: Picture | None = None
     links: tuple[Link, ...] = ()
 
 
@@ -263,8 +260,6 @@ class GroupPage:
         In the order of the page.
     associations : Table, optional
         Regions against scores; its ``selection`` column says how independent the region is.
-    associations_figure : Picture, optional
-        The same as a picture.
     footnotes : tuple of str
         Beneath the associations; circularity above all.
     links : tuple of Link
@@ -279,7 +274,6 @@ class GroupPage:
     participants: Table | None = None
     analyses: tuple[AnalysisSection, ...] = ()
     associations: Table | None = None
-    associations_figure: Picture | None = None
     footnotes: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     messages: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ketbids.errors import InputError
-from ketbids.stats.people import as_text
+from ketbids.stats.people import as_text, is_code
 
 __all__ = ['FormulaMatrix', 'column_name', 'column_variables', 'formula_names', 'prepare']
 __all__ += ['model_columns']
@@ -132,7 +132,8 @@ def prepare(
     frame : DataFrame
         The formula's variables, without missing values.
     formula : str
-        A variable inside ``C(...)`` is a factor even if it holds numbers.
+        A variable inside ``C(...)`` is a factor even if it holds numbers. Codes such as ``01``
+        are no numbers.
     levels : mapping of str to sequence of str
         Order of a factor's levels; else they are sorted.
 
@@ -152,12 +153,13 @@ def prepare(
         column = frame[name]
         number = pd.to_numeric(column, errors='coerce')
         truth = all(isinstance(value, bool | np.bool_) for value in column)
-        if not (name in factors or name in levels or truth or number.isna().any()):
+        factor = name in factors or name in levels or truth or any(map(is_code, column))
+        if not (factor or number.isna().any()):
             prepared[name] = number.astype(float)
             continue
         text = as_text(column)
         junk = text[number.isna()]
-        if name not in factors and name not in levels and len(junk) < len(text) / 2 and not truth:
+        if not factor and len(junk) < len(text) / 2:
             raise InputError(
                 f"{name} of sub-{junk.index[0]} is '{junk.iloc[0]}' where others have a number: "
                 'correct the table'

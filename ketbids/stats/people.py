@@ -1,5 +1,6 @@
 """Who is in an analysis: the table of participants, and the choice of their maps by key."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,8 +10,8 @@ import pandas as pd
 from ketbids.errors import InputError
 from ketbids.stats import expressions
 
-__all__ = ['as_text', 'build_people', 'is_missing', 'labels', 'listing', 'refuse_repeats']
-__all__ += ['select_maps']
+__all__ = ['as_text', 'build_people', 'is_code', 'is_missing', 'labels', 'listing']
+__all__ += ['refuse_repeats', 'select_maps']
 
 
 def build_people(
@@ -133,7 +134,8 @@ def select_maps(
     Raises
     ------
     InputError
-        Two maps of one participant and session, or of one participant without ``sessions``.
+        Two maps of one participant and session, or, without ``sessions``, of one participant of
+        the subset.
     """
     paths = _paths(maps)
     listed = _exclusion_list(excluded)
@@ -144,7 +146,7 @@ def select_maps(
     dropped: list[tuple[str, str, str]] = []
     for who in sorted(set(people.index) | set(paths)):
         own = paths.get(who, {})
-        needed = list(sessions) if sessions is not None else _only_session(who, own)
+        needed = list(sessions) if sessions is not None else list(own) or ['']
         lacking: dict[str, str] = {}
         inside: Any = True
         if who in people.index:
@@ -165,6 +167,11 @@ def select_maps(
                 why = '; '.join(reasons) or 'undefined'
                 dropped.append((who, '', f'not known whether in the subset: {why}'))
         elif inside:
+            if sessions is None and len(own) > 1:
+                raise InputError(
+                    f'sub-{who} has maps of {len(own)} sessions ({", ".join(sorted(own))}): say '
+                    'which by Session or Difference of the analysis in the model file'
+                )
             reasons_here = _session_reasons(who, own, needed, listed)
             reasons_here += [('', lacking[name]) for name in variables if name in lacking]
             if reasons_here:
@@ -204,6 +211,11 @@ def is_missing(value: Any) -> bool:
     return bool(pd.isna(value)) or (isinstance(value, float | np.floating) and np.isinf(value))
 
 
+def is_code(value: Any) -> bool:
+    """True for a text such as ``01``: digits that name something, as no number is written."""
+    return isinstance(value, str) and re.match(r'\s*[+-]?0\d', value) is not None
+
+
 def as_text(column: pd.Series) -> pd.Series:
     """Values as level names (yes and no for booleans, 2 for 2.0), None where missing."""
 
@@ -237,16 +249,6 @@ def _paths(maps: pd.DataFrame) -> dict[str, dict[str, str]]:
             )
         own[when] = str(path)
     return found
-
-
-def _only_session(who: str, own: Mapping[str, str]) -> list[str]:
-    """Session of a participant's only map."""
-    if len(own) > 1:
-        raise InputError(
-            f'sub-{who} has maps of {len(own)} sessions ({", ".join(sorted(own))}): '
-            'say which by Session or Difference'
-        )
-    return list(own) or ['']
 
 
 def _exclusion_list(excluded: pd.DataFrame | None) -> list[_Line]:

@@ -16,7 +16,7 @@ from ketbids.workflows.outputs import init_ds_atlas_wf
 from ketbids.workflows.plugin import WatchedMultiProcPlugin
 from ketbids.workflows.visit import init_visit_wf
 
-__all__ = ['executor', 'init_group_wf', 'init_participant_wf']
+__all__ = ['atlas_wf_names', 'executor', 'init_group_wf', 'init_participant_wf']
 
 
 def init_participant_wf(
@@ -37,6 +37,11 @@ def init_participant_wf(
         [init_visit_wf(settings, model, visit, workbench=workbench) for visit in visits]
     )
     return workflow
+
+
+def atlas_wf_names(contrast: str) -> tuple[str, str]:
+    """Names of the workflows that describe the group: what is computed, and what is written."""
+    return f'atlas_{contrast}_wf', f'ds_atlas_{contrast}_wf'
 
 
 def init_group_wf(
@@ -76,10 +81,10 @@ def init_group_wf(
             surfaces={key: [str(path) for path in paths] for key, paths in surfaces.items()},
             labels=[str(path) for path in labels],
             stamp=stamp,
-            name=f'atlas_{contrast}_wf',
+            name=atlas_wf_names(contrast)[0],
         )
         ds_atlas_wf = init_ds_atlas_wf(
-            output_dir=output_dir, contrast=contrast, name=f'ds_atlas_{contrast}_wf'
+            output_dir=output_dir, contrast=contrast, name=atlas_wf_names(contrast)[1]
         )
         fields = [*ATLAS_OUTPUTS, 'parcels']
         analyses = [init_analysis_wf(settings, p) for p in plans if p.contrast == contrast]

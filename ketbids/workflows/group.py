@@ -17,6 +17,7 @@ from ketbids.workflows.outputs import init_ds_analysis_wf
 
 __all__ = [
     'AnalysisPlan',
+    'analysis_wf_name',
     'init_analysis_wf',
     'init_associations_wf',
     'init_atlas_wf',
@@ -215,9 +216,12 @@ def init_associations_wf(
     return workflow
 
 
-def init_analysis_wf(
-    settings: Settings, plan: AnalysisPlan, *, name: str | None = None
-) -> pe.Workflow:
+def analysis_wf_name(analysis: str, contrast: str) -> str:
+    """Name of the workflow of an analysis."""
+    return f'{analysis}_{contrast}_wf'
+
+
+def init_analysis_wf(settings: Settings, plan: AnalysisPlan) -> pe.Workflow:
     """Run one analysis on one first-level contrast and write everything that it makes.
 
     Parameters
@@ -231,7 +235,7 @@ def init_analysis_wf(
         Of `init_atlas_wf`.
     """
     group, output_dir = settings.group, str(settings.paths.output_dir)
-    workflow = pe.Workflow(name=name or f'{plan.name}_{plan.contrast}_wf')
+    workflow = pe.Workflow(name=analysis_wf_name(plan.name, plan.contrast))
     inputnode = pe.Node(
         niu.IdentityInterface(fields=[*ATLAS_OUTPUTS, 'parcels']), name='inputnode'
     )

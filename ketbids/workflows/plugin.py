@@ -1,17 +1,23 @@
 """Nipype's MultiProc, which waits for ever for a worker that was killed; this one does not."""
 
+import ctypes
 import gc
 import re
+import signal
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from traceback import format_exception
 from typing import Any
 
-from nipype.pipeline.plugins.multiproc import MultiProcPlugin
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin, process_initializer
 
 from ketbids.errors import KetbidsError
 
 __all__ = ['WatchedMultiProcPlugin', 'exception_message']
+
+#: Of <sys/prctl.h>: the signal that a process gets when its parent dies.
+_PR_SET_PDEATHSIG = 1
 
 _EXCEPTION = re.compile(r'^\s*(?P<kind>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?$')
 
@@ -43,6 +49,15 @@ def run_node(node: Any, updatehash: bool, taskid: int) -> dict[str, Any]:
     return result
 
 
+def start_worker(folder: str) -> None:
+    """Prepare a worker: it leaves signals to the main process, and does not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == 'linux':
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    process_initializer(folder)
+
+
 class WatchedMultiProcPlugin(MultiProcPlugin):
     """Run nodes in processes; a killed process fails its node and those that wait for it.
 
@@ -60,16 +75,22 @@ class WatchedMultiProcPlugin(MultiProcPlugin):
         super().__init__(plugin_args=plugin_args)
         self.failures: dict[str, str] = {}
         self._finished: set[str] = set()
+        self._start_pool()
+
+    def _start_pool(self) -> None:
+        self.pool.shutdown()
+        self.pool: ProcessPoolExecutor = ProcessPoolExecutor(
+            max_workers=self.processors, initializer=start_worker, initargs=(self._cwd,)
+        )
         self._broken = False
 
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
         """Run the nodes of a workflow."""
         self.failures, self._finished = {}, set()
         self._task_obj: dict[int, Any] = {}
+        self.pending_tasks: list[tuple[int, int]] = []
         if self._broken:
-            self.close()
-            super().__init__(plugin_args=self.plugin_args)
-            self._broken = False
+            self._start_pool()
         # The scheduler collects garbage at every node: without this, over all of the graph.
         gc.freeze()
         try:

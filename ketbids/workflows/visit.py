@@ -1,6 +1,7 @@
 """One visit: all runs of a task in one session, from the time series to maps and a report."""
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def init_visit_wf(
         (describe, ds_section, [('out_file', 'in_file')]),
     ])  # fmt: skip
     if several:
-        _connect_combination(workflow, runs, describe, settings, visit, uris)
+        _connect_combination(workflow, runs, describe, settings, visit, uris, workbench=workbench)
     return workflow
 
 
@@ -86,6 +87,8 @@ def _connect_combination(
     settings: Settings,
     visit: Visit,
     uris: Mapping[str, Path],
+    *,
+    workbench: bool,
 ) -> None:
     """Add fixed effects over the runs of a visit."""
     output_dir = str(settings.paths.output_dir)
@@ -100,7 +103,7 @@ def _connect_combination(
     ds_statmaps_wf = init_ds_statmaps_wf(
         output_dir=output_dir,
         source_file=str(first.events),
-        metadata=_metadata(settings, visit.runs, uris),
+        metadata=_metadata(settings, visit.runs, uris, workbench=workbench),
         dismiss_run=True,
     )
     figures = pe.Node(MapFigures(), name='figures')
@@ -169,7 +172,7 @@ def init_run_wf(
     ds_statmaps_wf = init_ds_statmaps_wf(
         output_dir=output_dir,
         source_file=str(run.events),
-        metadata=_metadata(settings, (run,), uris),
+        metadata=_metadata(settings, (run,), uris, workbench=workbench),
         dismiss_run=alone,
     )
     report_wf = init_run_report_wf(settings, run, conditions)
@@ -187,7 +190,7 @@ def init_run_wf(
 
 
 def _metadata(
-    settings: Settings, runs: Sequence[RunFiles], uris: Mapping[str, Path]
+    settings: Settings, runs: Sequence[RunFiles], uris: Mapping[str, Path], *, workbench: bool
 ) -> dict[str, Any]:
     """Say in the sidecars of maps what they were made of."""
     denoised = all(run.preprocessed.denoised for run in runs)
@@ -195,6 +198,8 @@ def _metadata(
         'Sources': [
             bids_uri(path, uris) for run in runs for path in (run.preprocessed.series, run.events)
         ],
+        'SoftwareVersion': version('ketbids'),
+        'Smoother': 'wb_command' if workbench else 'native',
         'SmoothingAddedFWHM': settings.first_level.smoothing_fwhm,
         'HRFModel': settings.first_level.hrf_model,
         'HighPassCutoffHz': settings.first_level.high_pass,

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ketbids.cli.dataset import record_path
 from ketbids.cli.group import score_values
 from ketbids.cli.main import main
 from ketbids.errors import InputError
+from ketbids.io.files import write_json
 from ketbids.model import load_model
 
 MAP = 'space-fsLR_den-0k_contrast-nogoVsGo_stat-effect_statmap.dscalar.nii'
@@ -30,7 +32,15 @@ def study(dataset):
     """A contrast map of the first session of one control."""
     folder = dataset / 'out' / 'sub-01' / 'ses-TP1' / 'func'
     folder.mkdir(parents=True)
-    (folder / f'sub-01_ses-TP1_task-carit_{MAP}').touch()
+    name = f'sub-01_ses-TP1_task-carit_{MAP}'
+    (folder / name).touch()
+    write_json(
+        folder / name.replace('.dscalar.nii', '.json'),
+        {'ConditionWeights': {'correctNogo': 1, 'correctGo': -1}, 'HRFModel': 'spm'}
+        | {'SmoothingAddedFWHM': 5.0, 'HighPassCutoffHz': 0.005, 'DroppedVolumes': 0}
+        | {'Confounds': 'none', 'NoiseModel': 'AR(6)'},
+    )
+    write_json(record_path(dataset / 'out', 'sub-01_ses-TP1_task-carit'), {})
     return dataset
 
 

@@ -8,7 +8,9 @@ import time
 
 import pytest
 
+from ketbids.cli.dataset import record_path
 from ketbids.cli.main import main
+from ketbids.io.files import write_json
 
 MAP = 'space-fsLR_den-0k_contrast-nogoVsGo_stat-effect_statmap.dscalar.nii'
 
@@ -93,7 +95,11 @@ def test_no_derivatives(capsys, dataset):
 def test_nothing_in_the_derivatives(capsys, dataset):
     (dataset / 'hcp').mkdir()
     found = participant(dataset, '--derivatives', dataset / 'hcp')
-    fails(capsys, 3, 'sub-01_task-carit: no preprocessed.*hcp/sub-01/MNINonLinear', *found)
+    assert main([str(argument) for argument in found]) == 3
+    message = r'sub-01_task-carit: no preprocessed.*hcp/sub-01/MNINonLinear'
+    assert re.search(message, capsys.readouterr().out)
+    # The page says it too.
+    assert re.search(message, (dataset / 'out' / 'sub-01.html').read_text())
 
 
 def test_everybody_is_excluded(capsys, dataset):
@@ -106,7 +112,14 @@ def test_everybody_is_excluded(capsys, dataset):
 
 def test_a_dataset_without_participants(capsys, tmp_path):
     (tmp_path / 'dataset_description.json').write_text('{}')
-    fails(capsys, 3, 'no participant folder', tmp_path, tmp_path / 'out', 'participant')
+    out = tmp_path / 'derivatives' / 'out'
+    fails(capsys, 3, 'no participant folder', tmp_path, out, 'participant')
+
+
+@pytest.mark.parametrize('inside', ['.', 'sub-01', 'out'])
+def test_output_among_the_raw_data(capsys, dataset, inside):
+    raw = dataset / 'bids'
+    fails(capsys, 2, 'OUTPUT_DIR must not be', raw, raw / inside, 'participant')
 
 
 def group(dataset, *arguments):
@@ -118,7 +131,13 @@ def one_map(dataset):
     folder = dataset / 'out' / 'sub-01' / 'func'
     folder.mkdir(parents=True)
     (folder / f'sub-01_task-carit_{MAP}').touch()
+    write_json(record_path(dataset / 'out', 'sub-01_task-carit'), {})
     return dataset
+
+
+def test_maps_of_an_unfinished_visit(capsys, one_map):
+    record_path(one_map / 'out', 'sub-01_task-carit').unlink()
+    fails(capsys, 3, 'participant level did not finish', *group(one_map))
 
 
 def test_no_maps(capsys, dataset):
@@ -132,8 +151,8 @@ def test_unknown_analysis(capsys, one_map):
 def test_maps_of_nobody(capsys, one_map):
     path = one_map / 'exclusions.tsv'
     path.write_text('participant_id\tsession_id\trun\treason\nsub-01\tn/a\tn/a\tmotion\n')
-    fails(capsys, 3, 'excluded or was not chosen', *group(one_map, '--exclusions', path))
-    fails(capsys, 3, 'excluded or was not chosen', *group(one_map, '--session-label', 'TP9'))
+    fails(capsys, 3, 'No contrast map is left', *group(one_map, '--exclusions', path))
+    fails(capsys, 3, 'No contrast map is left', *group(one_map, '--session-label', 'TP9'))
 
 
 def test_maps_of_two_densities(capsys, one_map):

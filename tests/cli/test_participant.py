@@ -83,6 +83,15 @@ def test_every_visit_gets_its_reason(three, capsys):
     assert description['DatasetLinks']['raw'] == (three / 'bids').as_uri()
     assert description['DatasetLinks']['deriv0'] == (three / 'hcp').as_uri()
     assert (out / 'logs' / 'settings_participant.toml').is_file()
+    assert 'ketbids' in (out / 'README.md').read_text()
+
+
+def test_a_readme_is_left_as_it_is(three):
+    prepare(three, '01')
+    (three / 'out').mkdir()
+    (three / 'out' / 'README').write_text('Mine.')
+    assert run(three) == 1
+    assert [path.read_text() for path in (three / 'out').glob('README*')] == ['Mine.']
 
 
 def test_derivatives_inside_the_dataset_are_found(dataset, capsys):

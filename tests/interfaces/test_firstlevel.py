@@ -77,6 +77,18 @@ class TestTrials:
         shifted = read_table(Path(code(path, series, drop_volumes=10)))['onset']
         np.testing.assert_allclose(shifted, read_table(Path(path))['onset'] - 10 * TR)
 
+    @pytest.mark.parametrize('n_dropped', [159, 500])
+    def test_events_before_the_first_volume(self, tmp_path, series, n_dropped):
+        """The last event is from 126.5 to 127.1 s."""
+        path = write_events(tmp_path / 'events.tsv')
+        with pytest.raises(InputError, match='every event ends within') as caught:
+            code(path, series, drop_volumes=n_dropped)
+        seconds = f'{n_dropped} volumes ({n_dropped * TR:g} s)'
+        for words in (path, series, seconds, '--drop-volumes'):
+            assert words in str(caught.value)
+        # An event that has begun still counts.
+        code(path, series, drop_volumes=158)
+
     def test_events_after_the_end(self, brain, tmp_path):
         short = brain.series('short', brain.noise(100))
         path = write_events(tmp_path / 'events.tsv')

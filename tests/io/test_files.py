@@ -1,11 +1,24 @@
 """Files appear whole or not at all."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
 from ketbids.errors import InputError
-from ketbids.io.files import publish, read_json, write_bytes, write_json, write_text, written_aside
+from ketbids.io.files import (
+    claims,
+    modification_times,
+    publish,
+    read_json,
+    remove_unchanged,
+    write_bytes,
+    write_json,
+    write_text,
+    written_aside,
+)
 
 
 def names(folder):
@@ -94,3 +107,38 @@ def test_publish_moves_all(tmp_path):
     assert (destination / 'sub' / 'kept.json').read_text() == 'kept'
     assert [path for path in stage.rglob('*') if path.is_file()] == []
     assert [n for n in names(destination) if '/.' in n or n.startswith('.')] == []
+
+
+CLAIM = """
+import sys
+from pathlib import Path
+from ketbids.io.files import claims
+with claims(Path(sys.argv[1])) as claim:
+    print(*(claim(name) for name in sys.argv[2:]))
+"""
+
+
+def claimed_elsewhere(path, *names):
+    command = [sys.executable, '-c', CLAIM, str(path), *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_work_that_is_claimed_is_not_claimed_again(tmp_path):
+    path = tmp_path / 'logs' / 'lock'
+    with claims(path) as claim:
+        assert claim('one')
+        assert claimed_elsewhere(path, 'one', 'two') == ['False', 'True']
+    assert claimed_elsewhere(path, 'one', 'two') == ['True', 'True']
+
+
+def test_files_that_were_not_made_again_are_removed(tmp_path):
+    old, again, new = (tmp_path / name for name in ('old', 'again', 'new'))
+    old.write_text('a')
+    again.write_text('a')
+    os.utime(again, (1, 1))
+    before = modification_times([old, again])
+    again.write_text('b')
+    new.write_text('c')
+    assert remove_unchanged([old, again, new], before) == [again, new]
+    assert sorted(tmp_path.iterdir()) == [again, new]

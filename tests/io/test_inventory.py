@@ -30,7 +30,7 @@ def test_visits(derivatives):
     visits, left_out, errors = find_visits(EVENTS, derivatives, [])
     assert [v.name for v in visits] == ['sub-01_ses-TP1_task-carit', 'sub-02_ses-TP1_task-carit']
     assert [[run.events.name for run in v.runs] for v in visits] == [['e1', 'e2'], ['e3']]
-    assert (left_out, errors) == ([], [])
+    assert (left_out, errors) == ([], {})
     run = visits[0].runs[0]
     assert set(run.files) == {
         run.events,
@@ -50,7 +50,7 @@ def test_excluded_runs_are_reported(derivatives):
         'sub-01_ses-TP1_task-carit_run-2 is excluded: motion',
         'sub-02_ses-TP1_task-carit is excluded: x',
     ]
-    assert errors == []
+    assert errors == {}
 
 
 def test_a_run_without_data_takes_its_visit_out_and_no_other(derivatives):
@@ -58,8 +58,8 @@ def test_a_run_without_data_takes_its_visit_out_and_no_other(derivatives):
         path.unlink()
     visits, _, errors = find_visits(EVENTS, derivatives, [])
     assert [v.name for v in visits] == ['sub-02_ses-TP1_task-carit']
-    assert len(errors) == 1
-    assert 'sub-01_ses-TP1_task-carit_run-2' in str(errors[0])
+    assert list(errors) == ['sub-01_ses-TP1_task-carit']
+    assert 'sub-01_ses-TP1_task-carit_run-2' in str(errors['sub-01_ses-TP1_task-carit'])
 
 
 def test_one_error_per_visit(tmp_path):

@@ -9,6 +9,9 @@ import pytest
 
 from ketbids.errors import InputError
 from ketbids.io.tables import read_participants, read_sessions, read_table, write_table
+from ketbids.stats.expressions import evaluate
+from ketbids.stats.groupdesign import build_group_design
+from ketbids.stats.people import build_people
 
 
 @pytest.fixture
@@ -36,6 +39,70 @@ def test_labels_stay_text(table):
     found = read_table(table('participant_id\tsession_id\trun\tage\n01\t001\t02\t30\n'))
     assert found.iloc[0].tolist()[:3] == ['01', '001', '02']
     assert found['age'].dtype.kind == 'i'
+
+
+@pytest.mark.parametrize('code', ['01', '007', '-01', '+02', '00', '01.5', '0e1x'])
+def test_codes_with_leading_zeros_stay_text(table, code):
+    found = read_table(table(f'site\tage\n{code}\t30\nn/a\t31\n10\t32\n'))
+    assert found['site'].dtype == 'str'
+    assert found['site'].dropna().tolist() == [code, '10']
+    assert found['age'].tolist() == [30, 31, 32]
+
+
+@pytest.mark.parametrize(
+    ('cells', 'kind', 'values'),
+    [
+        ('0 1 -1 +2', 'i', [0, 1, -1, 2]),
+        ('0 n/a 12', 'f', [0, np.nan, 12]),
+        ('0 0.5 -1 1e-3 .5 5. 2E+3', 'f', [0, 0.5, -1, 1e-3, 0.5, 5, 2000]),
+        ('-0.0 inf -Infinity', 'f', [0, np.inf, -np.inf]),
+        ('0.1 123456789.123456789 5e-324', 'f', [0.1, 123456789.123456789, 5e-324]),
+        ('9007199254740993 1', 'i', [9007199254740993, 1]),
+        ('n/a n/a', 'f', [np.nan, np.nan]),
+        ('True False', 'b', [True, False]),
+    ],
+)
+def test_numbers_and_booleans(table, cells, kind, values):
+    found = read_table(table('x\n' + '\n'.join(cells.split()) + '\n'))['x']
+    assert found.dtype.kind == kind
+    np.testing.assert_array_equal(found, values)
+
+
+def test_a_missing_boolean_is_not_false(table):
+    found = read_table(table('responded\nTrue\nn/a\nFalse\n'))['responded']
+    assert [found[0], found[2]] == [True, False]
+    assert pd.isna(found[1])
+
+
+@pytest.mark.parametrize('word', ['1_000', '0x10', '1,5', '1 2', '\N{ARABIC-INDIC DIGIT THREE}'])
+def test_what_only_a_program_takes_for_a_number_is_text(table, word):
+    assert read_table(table(f'x\n1\n{word}\n'))['x'].tolist() == ['1', word]
+
+
+def test_codes_reach_levels_subsets_and_designs(tmp_path, table):
+    """A site coded 01, 02 and 10 is a factor from the file to the design."""
+    rows = [(f'sub-{n:02d}', ('01', '02', '10')[n % 3], 20 + n * n % 7) for n in range(15)]
+    lines = ''.join(f'{who}\t{site}\t{age}\n' for who, site, age in rows)
+    table(f'participant_id\tsite\tage\n{lines}', 'participants.tsv')
+    people = build_people(read_participants(tmp_path), levels={'site': ['01', '02', '10']})
+    assert evaluate("site == '01'", people).tolist() == [site == '01' for _, site, _ in rows]
+    with pytest.raises(InputError, match="site of sub-02 is '10', which is not one of 01, 02"):
+        build_people(read_participants(tmp_path), levels={'site': ['01', '02']})
+    maps = pd.DataFrame([(who, '', who) for who, _, _ in rows])
+    maps.columns = ['participant_id', 'session_id', 'path']
+    one = build_group_design(
+        maps, people, formula='1 + age', contrast={'1': 1}, subset="site == '01'"
+    )
+    assert one.rows['participant_id'].tolist() == [who for who, site, _ in rows if site == '01']
+    two = build_group_design(
+        maps,
+        people,
+        formula='0 + site + age',
+        contrast={'site[02]': 1, 'site[01]': -1},
+        subset="site in ['01', '02']",
+    )
+    assert two.names == ('site[01]', 'site[02]', 'age')
+    assert two.counts == {'01': 5, '02': 5}
 
 
 def test_byte_order_mark_and_windows_line_ends(table):
@@ -90,7 +157,7 @@ def test_write_and_read(tmp_path):
 def test_numbers_survive(tmp_path):
     values = np.random.default_rng(0).normal(size=100) * 10.0 ** np.arange(-50, 50)
     (path,) = write_table(tmp_path / 'a.tsv', pd.DataFrame({'x': values}))
-    np.testing.assert_allclose(read_table(path)['x'], values, rtol=1e-12)
+    np.testing.assert_array_equal(read_table(path)['x'], values)
 
 
 def test_data_dictionary(tmp_path):
@@ -124,3 +191,14 @@ def test_sessions_of_all_participants(tmp_path):
     assert found['participant_id'].tolist() == ['sub-01', 'sub-01', 'sub-02']
     assert found['session_id'].tolist() == ['ses-TP1', 'ses-TP2', 'ses-TP1']
     np.testing.assert_array_equal(found['hdrs'], [22, np.nan, 20])
+
+
+def test_a_code_of_one_session_table_makes_text_of_all(tmp_path):
+    """Types are those of the study, not of one participant's file."""
+    for label, row in (('01', 'ses-TP1\t01\t7'), ('02', 'ses-TP1\t10\t8')):
+        folder = tmp_path / f'sub-{label}'
+        folder.mkdir()
+        (folder / f'sub-{label}_sessions.tsv').write_text(f'session_id\tsite\thdrs\n{row}\n')
+    found = read_sessions(tmp_path)
+    assert found['site'].tolist() == ['01', '10']
+    assert found['hdrs'].tolist() == [7, 8]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ketbids.errors import InputError
-from ketbids.reports.figures import design_figure, motion_figure, roi_figure
+from ketbids.reports.figures import design_figure, motion_figure
 from tests.reports.meshes import pixels
 
 
@@ -62,34 +62,3 @@ def test_motion_of_the_wrong_shape_is_refused(movement, displacement):
     given = None if displacement is None else np.zeros(displacement)
     with pytest.raises(InputError):
         motion_figure(np.zeros(movement), given)
-
-
-@pytest.fixture
-def regions():
-    rng = np.random.default_rng(1)
-    rows = [
-        (roi, f'sub-{k}', session, 'HC' if k < 3 else 'TRD', rng.normal())
-        for roi in ('a $', '<i>b</i>')
-        for k in range(6)
-        for session in ('TP1', 'TP2')
-        if k >= 3 or session == 'TP1'
-    ]
-    return pd.DataFrame(rows, columns=['roi', 'participant_id', 'session_id', 'group', 'value'])
-
-
-def test_roi_figure(regions):
-    two = roi_figure(regions, label='% $', title='t')
-    assert size(two) == (1600, 530)
-    assert two == roi_figure(regions, label='% $', title='t')
-    one = roi_figure(regions[['session_id', 'group', 'value']])
-    assert size(one) == (1600, 530)
-    assert size(roi_figure(regions.head(1))) == (1600, 530)
-
-
-def test_roi_figure_leaves_out_rows_without_value_and_refuses_nothing(regions):
-    regions.loc[3, 'value'] = np.nan
-    assert roi_figure(regions) == roi_figure(regions.drop(index=3))
-    with pytest.raises(InputError, match='no values'):
-        roi_figure(regions.assign(value=np.nan))
-    with pytest.raises(InputError, match='session_id'):
-        roi_figure(regions.drop(columns='session_id'))

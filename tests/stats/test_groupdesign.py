@@ -336,6 +336,30 @@ def test_study_without_sessions(maps: pd.DataFrame, build: Build) -> None:
         build(formula='1')
 
 
+def test_the_only_map_of_those_in_the_subset(maps: pd.DataFrame, build: Build) -> None:
+    """Controls came once, patients three times: only an analysis of these must say when."""
+    design = build(formula='1', subset="group == 'HC'")
+    assert set(design.rows['session_id']) == {'ses-TP1'}
+    assert design.sessions == ()
+    gone = maps[maps['participant_id'] != 'sub-c1']
+    found = build(maps=gone, formula='1', subset="group == 'HC'").exclusions
+    assert found.loc[found['participant_id'] == 'sub-c1', 'reason'].tolist() == ['no map']
+    with pytest.raises(InputError, match=r'sub-p1 .*Session or Difference of the analysis'):
+        build(formula='1', subset="group == 'TRD'")
+
+
+def test_codes_are_levels(people: pd.DataFrame, build: Build) -> None:
+    """Texts such as 01 are no numbers, also where nothing says that they are a factor."""
+    site = [('01', '02')[row % 2] for row in range(len(people))]
+    design = build(
+        people=people.assign(site=site),
+        formula='0 + site',
+        contrast={'site[02]': 1, 'site[01]': -1},
+        session='TP1',
+    )
+    assert design.names == ('site[01]', 'site[02]')
+
+
 def test_map_twice(maps: pd.DataFrame, build: Build) -> None:
     again = maps.iloc[:1].assign(path='/other.nii')
     with pytest.raises(InputError, match=r'sub-c1 ses-TP1: /out/c1_TP1.nii and /other.nii'):

@@ -1,6 +1,10 @@
 """Nodes that fail end a workflow with reasons, and never keep it waiting."""
 
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from nipype.pipeline import engine as pe
@@ -87,6 +91,32 @@ def test_after_a_killed_worker_the_next_workflow_runs(tmp_path, limit):
         assert next(iter(execute(chain(tmp_path, 'input', 'three')))) == 'three.first'
         assert execute(chain(tmp_path, 'well', 'four')) == {}
     assert finished(tmp_path, 'then', 'four')
+
+
+ORPHANS = """
+import os, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from ketbids.workflows.plugin import start_worker
+pool = ProcessPoolExecutor(1, initializer=start_worker, initargs=(os.getcwd(),))
+print(pool.submit(os.getpid).result(), flush=True)
+pool.submit(time.sleep, 60)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='the signal is of Linux')
+def test_workers_do_not_outlive_a_killed_main_process(limit):
+    with subprocess.Popen([sys.executable, '-c', ORPHANS], stdout=subprocess.PIPE) as main:
+        assert main.stdout is not None
+        worker = int(main.stdout.readline())
+        assert Path(f'/proc/{worker}').exists()
+        main.kill()
+    for _ in range(100):
+        status = Path(f'/proc/{worker}/stat')
+        if not status.exists() or ') Z ' in status.read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail('the worker is still there')
 
 
 HEAD = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    raise x\n'

@@ -1,0 +1,59 @@
+"""Maps of one group must have been made alike."""
+
+import pandas as pd
+import pytest
+
+from ketbids.cli.planning import common_settings
+from ketbids.errors import InputError
+from ketbids.io.files import write_json
+from ketbids.model import load_model
+
+MADE = {
+    'SmoothingAddedFWHM': 5.0,
+    'HRFModel': 'spm',
+    'HighPassCutoffHz': 0.005,
+    'DroppedVolumes': 0,
+    'Confounds': 'none',
+    'NoiseModel': 'AR(6)',
+    'ConditionWeights': {'correctGo': -1.0, 'correctNogo': 1.0},
+}
+
+
+@pytest.fixture
+def group(tmp_path):
+    """Sidecars of two maps, and what `common_settings` says of them."""
+
+    def run(first=MADE, second=MADE):
+        paths = ['a.dscalar.nii', 'b.dscalar.nii']
+        for path, content in zip(paths, (first, second), strict=True):
+            write_json(tmp_path / path.replace('.dscalar.nii', '.json'), content)
+        maps = pd.DataFrame({'contrast': 'nogoVsGo', 'path': paths})
+        return common_settings(tmp_path, maps, load_model().run.contrasts)
+
+    return run
+
+
+def test_maps_that_were_made_alike(group):
+    assert group() == {key: value for key, value in MADE.items() if key != 'ConditionWeights'}
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('SmoothingAddedFWHM', 0.0),
+        ('HRFModel', 'glover'),
+        ('HighPassCutoffHz', 0.01),
+        ('DroppedVolumes', 2),
+        ('Confounds', 'movement regressors'),
+        ('ConditionWeights', {'correctGo': 1.0, 'correctNogo': -1.0}),
+    ],
+)
+def test_maps_that_were_made_differently(group, key, value):
+    with pytest.raises(InputError, match=f'a.dscalar.nii and b.dscalar.nii.*{key}'):
+        group(second={**MADE, key: value})
+
+
+def test_maps_of_another_model(group):
+    turned = {**MADE, 'ConditionWeights': {'correctGo': 1.0, 'correctNogo': -1.0}}
+    with pytest.raises(InputError, match=r'contrast nogoVsGo is .* but the model file says'):
+        group(turned, turned)
