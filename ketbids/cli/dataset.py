@@ -32,9 +32,9 @@ _IGNORED = (
 _README = """\
 # Task fMRI on grayordinates
 
-This folder was made by ketbids {version} from a BIDS dataset and its preprocessed time series. It
-is a BIDS derivative dataset: dataset_description.json names its sources, and the version of ketbids
-that was used last.
+This folder was made by ketbids {version} from a BIDS dataset and its preprocessed time series.
+It is a BIDS derivative dataset: dataset_description.json names its sources, and the version of
+ketbids that was used last.
 
 - sub-*.html and group.html are the pages to begin with.
 - sub-*/ holds the contrast maps, designs and trials of every participant.
