@@ -116,7 +116,7 @@ class PermutationBlock(_Block):
 class RoisBlock(_Block):
     """Which labels cut significant clusters into regions."""
 
-    Atlas: Literal['DesikanKilliany']
+    Atlas: Literal['DesikanKilliany', 'Yeo7']
 
 
 class AssociationsBlock(_Block):

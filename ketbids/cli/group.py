@@ -240,6 +240,7 @@ def _analysis_plan(
             (surfaces[key]['L_midthickness'], surfaces[key]['R_midthickness']) for key in visits
         ),
         stamp=item.mark,
+        atlas=analysis.roi_atlas,
         metadata=metadata,
         scores=scores,
         definitions=analysis.associations.values if analysis.associations else {},

@@ -29,6 +29,9 @@ class _RoiMeansInputSpec(BaseInterfaceInputSpec):
     stamp = traits.Str(desc='fingerprint of the maps')
     desikan_killiany = File(exists=True, desc='labels of the group')
     yeo7 = File(exists=True, mandatory=True)
+    atlas = traits.Enum(
+        'DesikanKilliany', 'Yeo7', usedefault=True, desc='labels that cut significant ROIs'
+    )
     significance = traits.Dict(desc='pfwe_<direction> maps of an analysis: significant ROIs')
     summary = File(exists=True, desc='summary of that analysis')
 
@@ -42,7 +45,7 @@ class RoiMeans(SimpleInterface):
 
     ROIs are whole parcels, chosen without the data (``independent``): those of the
     Desikan-Killiany atlas and the Yeo-7 networks of each hemisphere. With `significance` they are
-    its significant grayordinates inside one Desikan-Killiany label (``shared-data``).
+    the significant grayordinates inside one label of `atlas` (``shared-data``).
     """
 
     input_spec = _RoiMeansInputSpec
@@ -72,26 +75,32 @@ class RoiMeans(SimpleInterface):
         self, structure: npt.NDArray[Any], names: tuple[str, ...]
     ) -> tuple[str, dict[str, npt.NDArray[np.bool_]]]:
         i = self.inputs
-        anatomical = {}
-        if isdefined(i.desikan_killiany):
-            anatomical = named_parcels(label_text(i.desikan_killiany))
-        if isdefined(i.significance):
-            summary = read_json(Path(i.summary))
-            significant = np.zeros(len(structure), bool)
-            for direction in summary['SmallestP']:
-                pfwe = read_maps(Path(i.significance[f'pfwe_{direction}']))[0][0]
-                significant |= pfwe < summary['Alpha']
-            inside = {name: mask & significant for name, mask in anatomical.items()}
-            return 'shared-data', {name: mask for name, mask in inside.items() if mask.any()}
-        networks = label_text(i.yeo7)
-        for code, name in enumerate(names):
-            side = {'CORTEX_LEFT': 'L', 'CORTEX_RIGHT': 'R'}.get(name[len('CIFTI_STRUCTURE_') :])
-            if side:
-                within = np.where(structure == code, networks, '')
-                anatomical |= {
-                    f'{side}_{label}': mask for label, mask in named_parcels(within).items()
-                }
-        return 'independent', anatomical
+        labels = label_text(i.desikan_killiany) if isdefined(i.desikan_killiany) else None
+        regions = {} if labels is None else named_parcels(labels)
+        networks = hemispheric_parcels(label_text(i.yeo7), structure, names)
+        if not isdefined(i.significance):
+            return 'independent', regions | networks
+        summary = read_json(Path(i.summary))
+        significant = np.zeros(len(structure), bool)
+        for direction in summary['SmallestP']:
+            pfwe = read_maps(Path(i.significance[f'pfwe_{direction}']))[0][0]
+            significant |= pfwe < summary['Alpha']
+        atlas = networks if i.atlas == 'Yeo7' else regions
+        inside = {name: mask & significant for name, mask in atlas.items()}
+        return 'shared-data', {name: mask for name, mask in inside.items() if mask.any()}
+
+
+def hemispheric_parcels(
+    labels: npt.NDArray[np.str_], structure: npt.NDArray[Any], names: tuple[str, ...]
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Give the grayordinates of each label in each hemisphere: ``L_Default``, ``R_Default``."""
+    parcels: dict[str, npt.NDArray[np.bool_]] = {}
+    for side, name in (('L', 'CORTEX_LEFT'), ('R', 'CORTEX_RIGHT')):
+        if f'CIFTI_STRUCTURE_{name}' in names:
+            here = structure == names.index(f'CIFTI_STRUCTURE_{name}')
+            found = named_parcels(np.where(here, labels, ''))
+            parcels |= {f'{side}_{label}': mask for label, mask in found.items()}
+    return parcels
 
 
 def named_parcels(labels: npt.NDArray[np.str_]) -> dict[str, npt.NDArray[np.bool_]]:

@@ -45,6 +45,8 @@ class AnalysisPlan:
         Left and right surface of every map in the design.
     stamp : str
         Fingerprint of all that the result depends on.
+    atlas : {'DesikanKilliany', 'Yeo7'}
+        Its labels cut significant clusters into regions.
     metadata : mapping
         What the sidecars of all maps say.
     scores, definitions : mapping
@@ -61,6 +63,7 @@ class AnalysisPlan:
     scheme: str
     midthickness: tuple[tuple[Path, Path], ...]
     stamp: str
+    atlas: str
     metadata: Mapping[str, Any]
     scores: Mapping[str, float] = field(default_factory=dict)
     definitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -120,7 +123,13 @@ def init_atlas_wf(
 
 
 def init_test_wf(
-    *, test: GroupTest, maps_file: str, num_threads: int, mem_gb: float, name: str = 'test_wf'
+    *,
+    test: GroupTest,
+    maps_file: str,
+    atlas: str,
+    num_threads: int,
+    mem_gb: float,
+    name: str = 'test_wf',
 ) -> pe.Workflow:
     """Test one contrast, list its clusters, and average the maps of every visit inside them.
 
@@ -130,6 +139,8 @@ def init_test_wf(
         The interface with design, contrast and options set.
     maps_file : str
         Table of all maps of the first-level contrast.
+    atlas : {'DesikanKilliany', 'Yeo7'}
+        Its labels cut significant clusters into regions.
     num_threads : int
     mem_gb : float
 
@@ -158,6 +169,7 @@ def init_test_wf(
             maps_file=maps_file,
             base_directory=test.inputs.base_directory,
             stamp=test.inputs.stamp,
+            atlas=atlas,
         ),
         name='roi',
     )
@@ -256,6 +268,7 @@ def init_analysis_wf(settings: Settings, plan: AnalysisPlan) -> pe.Workflow:
     test_wf = init_test_wf(
         test=test,
         maps_file=str(plan.maps_file),
+        atlas=plan.atlas,
         num_threads=settings.resources.omp_nthreads,
         mem_gb=1.0,
     )

@@ -77,6 +77,9 @@ def test_significant_parcels_share_their_data(brain, inputs, tmp_path):
     # The first of the four is corpus callosum and belongs to no region.
     assert table['n_grayordinates'].tolist() == [3, 3]
     assert table['value'].tolist() == [1, 2]
+    networks = run(**inputs, significance=maps, summary=str(summary), atlas='Yeo7')
+    assert set(networks['roi']) == {'L_Default'}
+    assert networks['n_grayordinates'].tolist() == [4, 4]
 
 
 def test_nothing_significant_gives_an_empty_table(brain, inputs, tmp_path):

@@ -93,6 +93,7 @@ def plan(root: Path, name: str = 'meanHC', *, associations: bool = False, **chan
         'scheme': 'flips',
         'midthickness': ((touch(root / 'l.surf.gii'), touch(root / 'r.surf.gii')),) * 3,
         'stamp': 'abc',
+        'atlas': 'DesikanKilliany',
         'metadata': {'Analysis': 'words'},
     }
     if associations:
