@@ -1,11 +1,12 @@
 """What makes the output folder a BIDS derivative dataset."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from ketbids.cli.parser import installed_version
 from ketbids.io.files import read_json, write_json, write_text
+from ketbids.io.inventory import link_name
 from ketbids.settings import Settings, as_toml
 
 __all__ = ['describe_dataset', 'lock_path', 'record_path', 'remove_if_empty']
@@ -45,17 +46,27 @@ What each file is stands in docs/outputs.md of ketbids; `ketbids --help` lists t
 """
 
 
-def describe_dataset(settings: Settings, model_text: str) -> None:
+def describe_dataset(
+    settings: Settings, model_text: str, derivatives: Collection[Path] = ()
+) -> None:
     """Write dataset_description.json, .bidsignore, and how this run was set up.
 
     A README is written if the folder has none: whoever wrote another keeps it.
+
+    Parameters
+    ----------
+    settings : Settings
+    model_text : str
+        The model file.
+    derivatives : collection of Path
+        Folders that preprocessed runs were taken from.
     """
     output_dir = settings.paths.output_dir
     path = output_dir / 'dataset_description.json'
-    # What an earlier run of the other level said of its sources still holds.
+    # What earlier calls said of their sources still holds.
     known = read_json(path).get('DatasetLinks', {}) if path.is_file() else {}
     links: dict[str, str] = {**known, 'raw': settings.paths.bids_dir.as_uri()}
-    links |= {f'deriv{n}': p.as_uri() for n, p in enumerate(settings.paths.derivatives)}
+    links |= {link_name(root): root.as_uri() for root in sorted(derivatives)}
     description = {
         'Name': 'ketbids: task fMRI on grayordinates',
         'BIDSVersion': _BIDS_VERSION,

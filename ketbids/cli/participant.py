@@ -49,7 +49,8 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     todo = [visit for visit in visits if unfinished(visit)]
     logger.info('%d visits, %d of them to do.', len(visits), len(todo))
     if todo:
-        describe_dataset(settings, model.source)
+        roots = {run.preprocessed.root for visit in visits for run in visit.runs}
+        describe_dataset(settings, model.source, roots)
         with claims(lock_path(output_dir)) as claim:
             busy = [visit for visit in todo if not claim(visit.name)]
             failures |= {visit.name: 'Another process is at work on it.' for visit in busy}

@@ -1,5 +1,6 @@
 """What there is to do: the visits to fit, and the contrast maps that were made."""
 
+import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,15 @@ from ketbids.errors import InputError
 from ketbids.io.bids import Exclusion, RunKey, excluded_by
 from ketbids.io.hcp import PreprocessedRun, find_preprocessed
 
-__all__ = ['RunFiles', 'Visit', 'bids_uri', 'find_maps', 'find_visits', 'visit_surfaces']
+__all__ = [
+    'RunFiles',
+    'Visit',
+    'bids_uri',
+    'find_maps',
+    'find_visits',
+    'link_name',
+    'visit_surfaces',
+]
 
 SURFACES = ('midthickness', 'inflated')
 
@@ -78,6 +87,15 @@ def find_visits(
         runs.setdefault(visit, []).append(RunFiles(key, path, found))
     visits = [Visit(*key, tuple(files)) for key, files in runs.items() if key not in failed]
     return visits, left_out, {str(RunKey(*key)): error for key, error in failed.items()}
+
+
+def link_name(root: Path) -> str:
+    """Name a dataset in BIDS URIs, the same in every call whatever else is given.
+
+    The number of a folder among those of one call would be another one's in the next call.
+    """
+    label = re.sub(r'[^A-Za-z0-9]', '', root.name)
+    return f'{label}{hashlib.sha256(str(root).encode()).hexdigest()[:6]}'
 
 
 def bids_uri(path: Path, roots: Mapping[str, Path]) -> str:

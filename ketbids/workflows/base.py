@@ -145,5 +145,11 @@ def executor(
 
     try:
         yield execute
-    finally:
+    except Exception:
+        plugin.close()
+        raise
+    except BaseException:  # interrupted: a node may have long to go
+        plugin.close(wait=False)
+        raise
+    else:
         plugin.close()

@@ -108,9 +108,9 @@ class WatchedMultiProcPlugin(MultiProcPlugin):
     def _postrun_check(self) -> None:
         """Keep the processes for the next workflow."""
 
-    def close(self) -> None:
-        """End the processes."""
-        self.pool.shutdown(wait=True, cancel_futures=True)
+    def close(self, *, wait: bool = True) -> None:
+        """End the processes, by default after the nodes that they are at."""
+        self.pool.shutdown(wait=wait, cancel_futures=True)
 
     def _submit_job(self, node: Any, updatehash: bool = False) -> int:
         self._taskid += 1

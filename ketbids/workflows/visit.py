@@ -10,7 +10,7 @@ from nipype.pipeline import engine as pe
 
 from ketbids.interfaces.firstlevel import CombineRuns
 from ketbids.interfaces.reports import DescribeVisit, MapFigures
-from ketbids.io.inventory import RunFiles, Visit, bids_uri
+from ketbids.io.inventory import RunFiles, Visit, bids_uri, link_name
 from ketbids.model import RunModel
 from ketbids.settings import Settings
 from ketbids.workflows.firstlevel import FIT_OUTPUTS, init_run_glm_wf
@@ -43,7 +43,7 @@ def init_visit_wf(
     output_dir = str(settings.paths.output_dir)
     first = visit.runs[0]
     uris = {'': settings.paths.output_dir, 'raw': settings.paths.bids_dir}
-    uris |= {f'deriv{n}': root for n, root in enumerate(settings.paths.derivatives)}
+    uris |= {link_name(root): root for root in {run.preprocessed.root for run in visit.runs}}
     several = len(visit.runs) > 1
 
     sections = pe.Node(niu.Merge(len(visit.runs)), name='sections')

@@ -6,9 +6,10 @@ import shutil
 import pytest
 
 from ketbids.cli.main import main
-from ketbids.cli.participant import chosen_participants, read_exclusion_list
+from ketbids.cli.selection import chosen_participants, read_exclusion_list
 from ketbids.errors import InputError
 from ketbids.io.bids import Exclusion
+from ketbids.io.inventory import link_name
 from tests.io.test_hcp import make_run, make_surfaces
 from tests.workflows.studies import settings
 
@@ -81,7 +82,7 @@ def test_every_visit_gets_its_reason(three, capsys):
     description = json.loads((out / 'dataset_description.json').read_text())
     assert description['DatasetType'] == 'derivative'
     assert description['DatasetLinks']['raw'] == (three / 'bids').as_uri()
-    assert description['DatasetLinks']['deriv0'] == (three / 'hcp').as_uri()
+    assert description['DatasetLinks'][link_name(three / 'hcp')] == (three / 'hcp').as_uri()
     assert (out / 'logs' / 'settings_participant.toml').is_file()
     assert 'ketbids' in (out / 'README.md').read_text()
 

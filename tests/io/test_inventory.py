@@ -1,12 +1,13 @@
 """What there is to do, and the maps that were made."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from ketbids.errors import InputError
 from ketbids.io.bids import Exclusion, RunKey
-from ketbids.io.inventory import bids_uri, find_maps, find_visits, visit_surfaces
+from ketbids.io.inventory import bids_uri, find_maps, find_visits, link_name, visit_surfaces
 from tests.io.test_hcp import make_run, make_surfaces, touch
 
 EVENTS = {
@@ -144,3 +145,9 @@ def test_missing_surface(tmp_path):
     (folder / f'{stem}_hemi-R_space-fsLR_den-91k_inflated.surf.gii').unlink()
     with pytest.raises(InputError, match=r'0 R inflated surfaces.*participant level of sub-01'):
         visit_surfaces(tmp_path, '01', 'TP1')
+
+
+def test_a_folder_keeps_its_name_whatever_else_is_given(tmp_path):
+    one, other = tmp_path / 'a' / 'h c.p', tmp_path / 'b' / 'h c.p'
+    assert link_name(one) == link_name(one) != link_name(other)
+    assert re.fullmatch(r'hcp[0-9a-f]{6}', link_name(one))

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 
 from nipype.interfaces.base import BaseInterfaceInputSpec, SimpleInterface, TraitedSpec, traits
 
@@ -28,6 +29,9 @@ class Act(SimpleInterface):
         how = self.inputs.how
         if how == 'killed':
             os.kill(os.getpid(), signal.SIGKILL)
+        if how == 'interrupts':  # as Ctrl-C does, which workers leave to the main process
+            os.kill(os.getppid(), signal.SIGINT)
+            time.sleep(60)
         if how == 'input':
             raise InputError('events.tsv, line 3: no onset. Correct the row.')
         if how == 'other':

@@ -7,6 +7,7 @@ from nipype.interfaces.base import isdefined
 from nipype.pipeline.engine.utils import generate_expanded_graph
 
 from ketbids.interfaces.bids import DerivativesDataSink
+from ketbids.io.inventory import link_name
 from ketbids.model import load_model
 from ketbids.workflows.base import init_group_wf, init_participant_wf
 from tests.workflows.studies import plan, settings, touch, visit
@@ -117,7 +118,8 @@ def test_sidecars_name_sources_by_uri(tmp_path):
     _, nodes = participant(tmp_path, [visit(tmp_path, runs=('1', '2'))])
     for name in short(nodes, '.ds_effect'):
         sources = nodes[name].inputs.meta_dict['Sources']
-        assert all(s.startswith(('bids:raw:sub-01/', 'bids:deriv0:sub-01_')) for s in sources)
+        link = link_name(tmp_path / 'hcp')
+        assert all(s.startswith(('bids:raw:sub-01/', f'bids:{link}:sub-01_')) for s in sources)
         assert len(sources) == (2 if '.run_' in name else 4)
 
 

@@ -1,5 +1,6 @@
 """Nodes that fail end a workflow with reasons, and never keep it waiting."""
 
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -117,6 +118,16 @@ def test_workers_do_not_outlive_a_killed_main_process(limit):
             return
         time.sleep(0.1)
     pytest.fail('the worker is still there')
+
+
+def test_an_interruption_does_not_wait_for_the_node(tmp_path, limit):
+    """Slurm kills 30 s after SIGTERM: the main process has to get away from a long node."""
+    before = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), executor(settings(tmp_path)) as execute:
+        execute(chain(tmp_path, 'interrupts'))
+    assert time.monotonic() - before < 15
+    for worker in multiprocessing.active_children():
+        worker.kill()
 
 
 HEAD = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    raise x\n'
