@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     'FirstLevelSettings',
     'GroupSettings',
+    'InputSettings',
     'PathSettings',
     'ResourceSettings',
     'SelectionSettings',
@@ -30,6 +31,10 @@ class PathSettings:
         The model file.
     exclusions : Path or None
         Table of runs that are left out.
+    bids_filter_file : Path or None
+        JSON with entities that runs must have.
+    bids_database_dir : Path or None
+        Index of the BIDS dataset, made once and then read.
     """
 
     bids_dir: Path
@@ -38,6 +43,28 @@ class PathSettings:
     model: Path
     derivatives: tuple[Path, ...] = ()
     exclusions: Path | None = None
+    bids_filter_file: Path | None = None
+    bids_database_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class InputSettings:
+    """How input is found and checked.
+
+    Attributes
+    ----------
+    preproc : {'auto', 'existing'}
+        ``auto``: preprocessed data come from the derivatives folders that are given, or else from
+        those in the dataset; ``existing``: from those that are given only.
+    hcp_pattern : str or None
+        Names of session and run folders in a study folder of the HCP pipelines; None: after
+        their BIDS entities.
+    skip_bids_validation : bool
+    """
+
+    preproc: str = 'auto'
+    hcp_pattern: str | None = None
+    skip_bids_validation: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,12 +91,15 @@ class FirstLevelSettings:
         Name of nilearn's haemodynamic model.
     high_pass : float
         Cut-off of the cosine high-pass, Hz.
+    confounds : tuple of str
+        Sets of nuisance regressors; ``auto``: as the preprocessing needs them.
     """
 
     drop_volumes: int
     smoothing_fwhm: float
     hrf_model: str
     high_pass: float
+    confounds: tuple[str, ...] = ('auto',)
 
 
 @dataclass(frozen=True)
@@ -83,12 +113,15 @@ class GroupSettings:
     permutations : int
     seed : int
     tails : {'two', 'each', 'positive'}
+    min_coverage : float
+        Share of an analysis' maps that must have a value where it tests.
     """
 
     analyses: tuple[str, ...] = ()
     permutations: int = 5000
     seed: int = 0
     tails: str = 'two'
+    min_coverage: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -113,14 +146,19 @@ class ResourceSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """One run of ketbids."""
+    """One run of ketbids.
+
+    With `dry_run`, what would be done is listed and nothing is written.
+    """
 
     level: str
     paths: PathSettings
+    inputs: InputSettings
     selection: SelectionSettings
     first_level: FirstLevelSettings
     group: GroupSettings
     resources: ResourceSettings
+    dry_run: bool = False
 
 
 def _toml_value(value: Any) -> str:

@@ -123,7 +123,7 @@ def test_singularity_image_is_the_docker_image_and_executes_the_same_command() -
 
 
 def test_help_of_the_singularity_image_has_options_that_exist() -> None:
-    from ketbids.cli.parser import parse_arguments
+    from ketbids.cli.configuration import parse_arguments
 
     _, sections = definition()
     command = sections['help'].split('ketbids.sif', 1)[1].split('All options')[0]

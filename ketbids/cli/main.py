@@ -9,7 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from ketbids.cli.parser import installed_version, make_settings, parse_arguments
+from ketbids.cli.configuration import make_settings, parse_arguments
+from ketbids.cli.parser import installed_version
 from ketbids.errors import InputError, KetbidsError, UsageError
 
 __all__ = ['main']

@@ -1,29 +1,19 @@
-"""The command line of ketbids: options, configuration file, and the settings they make."""
+"""The options of ketbids."""
 
 import argparse
-import tomllib
-from collections.abc import Sequence
-from dataclasses import fields
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ketbids.errors import UsageError
-from ketbids.settings import (
-    FirstLevelSettings,
-    GroupSettings,
-    PathSettings,
-    ResourceSettings,
-    SelectionSettings,
-    Settings,
-)
 
-__all__ = ['build_parser', 'installed_version', 'make_settings', 'parse_arguments']
+__all__ = ['CONFOUNDS', 'LEVELS', 'build_parser', 'installed_version']
 
 LEVELS = ('participant', 'group')
 HRF_MODELS = ('spm', 'spm + derivative', 'glover', 'glover + derivative')
 TAILS = ('two', 'each', 'positive')
 PRESETS = ('sahib2020',)
+PREPROC = ('auto', 'existing')
+CONFOUNDS = ('auto', 'none', '6', '12', '24', 'acompcor', 'wmcsf', 'global', 'outliers')
 
 
 class _Parser(argparse.ArgumentParser):
@@ -71,6 +61,13 @@ def _size(text: str) -> float:
 
 def _frequency(text: str) -> float:
     return _number(text, float, 0)
+
+
+def _share(text: str) -> float:
+    value: float = _number(text, float, 0, inclusive=False)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f'{text} is a share: above 0, at most 1')
+    return value
 
 
 def _label(prefix: str) -> Any:
@@ -134,7 +131,39 @@ def build_parser() -> argparse.ArgumentParser:
         nargs='+',
         type=Path,
         metavar='DIR',
-        help='folders with preprocessed data: study folders of the HCP pipelines',
+        help='folders with preprocessed data: derivatives of fMRIPrep (CIFTI), study folders of '
+        'the HCP pipelines; searched in this order (default: those in BIDS_DIR/derivatives)',
+    )
+    data.add_argument(
+        '--preproc',
+        choices=PREPROC,
+        help='auto: preprocessed data of --derivatives, or else of BIDS_DIR/derivatives; '
+        'existing: of --derivatives only (default: auto)',
+    )
+    data.add_argument(
+        '--hcp-pattern',
+        metavar='PATTERN',
+        help='names of session and run folders of the HCP pipelines, such as '
+        '"{participant}_{session}_MR/tfMRI_{task}_{direction}" '
+        '(default: after the BIDS entities in them)',
+    )
+    data.add_argument(
+        '--bids-filter-file',
+        type=Path,
+        metavar='FILE.json',
+        help='entities that runs must have, as fMRIPrep takes them: {"bold": {"run": "1"}}',
+    )
+    data.add_argument(
+        '--bids-database-dir',
+        type=Path,
+        metavar='DIR',
+        help='index of the whole dataset; made if it is not there, then only read',
+    )
+    data.add_argument(
+        '--skip-bids-validation',
+        action='store_true',
+        default=None,
+        help='do not ask bids-validator-deno, where it is installed',
     )
     data.add_argument(
         '--exclusions',
@@ -166,6 +195,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar='HZ',
         help="cut-off of the high-pass filter; 0 is none (default: the model file's)",
     )
+    first.add_argument(
+        '--confounds',
+        nargs='+',
+        choices=CONFOUNDS,
+        metavar='SET',
+        help=f'nuisance regressors in the model: {", ".join(CONFOUNDS)} (default: auto: none '
+        'after FIX; 24 otherwise; with fMRIPrep also acompcor)',
+    )
 
     group = parser.add_argument_group('group level')
     group.add_argument(
@@ -183,6 +220,12 @@ def build_parser() -> argparse.ArgumentParser:
         choices=TAILS,
         help='two: one error rate for both directions; each: one for each direction; '
         'positive: the positive direction only (default: two)',
+    )
+    group.add_argument(
+        '--min-coverage',
+        type=_share,
+        metavar='SHARE',
+        help='test where at least this share of the maps of an analysis has a value (default: 1)',
     )
 
     model = parser.add_argument_group('study and choices')
@@ -220,129 +263,15 @@ def build_parser() -> argparse.ArgumentParser:
         help='intermediate files (default: OUTPUT_DIR/work; what is done is removed)',
     )
     run.add_argument(
+        '--dry-run',
+        action='store_true',
+        default=None,
+        help='list what would be done and what is missing; write nothing',
+    )
+    run.add_argument(
         '--stop-on-first-crash', action='store_true', default=None, help='stop at the first error'
     )
     run.add_argument(
         '-v', '--verbose', action='count', default=None, help='say more; -vv: everything'
     )
     return parser
-
-
-def _configured(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
-    """Read a configuration file through the parser, so that values are checked alike."""
-    try:
-        content = tomllib.loads(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise UsageError(f'Cannot read {path}: {error.strerror}.') from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f'{path} is not valid TOML: {error}.') from error
-    known = {
-        option.removeprefix('--'): action
-        for action in parser._actions
-        for option in action.option_strings
-        if option.startswith('--')
-    }
-    for name in ('help', 'version', 'config-file', 'preset', 'participant_label'):
-        known.pop(name)
-    arguments: list[str] = []
-    for key, value in content.items():
-        if key not in known:
-            raise UsageError(f'{path}: unknown option {key!r}. Known: {", ".join(sorted(known))}.')
-        if isinstance(known[key], argparse._StoreTrueAction):
-            if not isinstance(value, bool):
-                raise UsageError(f'{path}: {key} must be true or false.')
-            arguments += [f'--{key}'] if value else []
-        elif isinstance(known[key], argparse._CountAction):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise UsageError(f'{path}: {key} must be a whole number.')
-            arguments += [f'--{key}'] * value
-        else:
-            values = value if isinstance(value, list) else [value]
-            if known[key].nargs is None and len(values) != 1:
-                raise UsageError(f'{path}: {key} takes one value.')
-            arguments += [f'--{key}', *(str(item) for item in values)]
-    try:
-        parsed = parser.parse_args(['.', '.', LEVELS[0], *arguments])
-    except UsageError as error:
-        raise UsageError(f'{path}: {error}') from error
-    return {known[key].dest: getattr(parsed, known[key].dest) for key in content}
-
-
-def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; what it leaves open comes from the config file, then the preset.
-
-    Raises
-    ------
-    UsageError
-        For anything that cannot be understood.
-    """
-    parser = build_parser()
-    options = parser.parse_args(argv)
-    layers = []
-    if options.config_file:
-        layers.append(_configured(options.config_file, parser))
-    if options.preset:
-        with as_file(files('ketbids.data').joinpath(f'presets/{options.preset}.toml')) as preset:
-            layers.append(_configured(preset, parser))
-    for layer in layers:
-        for name, value in layer.items():
-            if getattr(options, name) is None:
-                setattr(options, name, value)
-    return options
-
-
-def _given(options: argparse.Namespace, kind: type, **names: str) -> dict[str, Any]:
-    """Pick the options that were given, under the field names of a settings class."""
-    known = {item.name for item in fields(kind)}
-    values = {field: getattr(options, names.get(field, field), None) for field in known}
-    return {
-        field: tuple(value) if isinstance(value, list) else value
-        for field, value in values.items()
-        if value is not None
-    }
-
-
-def make_settings(
-    options: argparse.Namespace, *, model: Path, hrf_model: str, high_pass: float
-) -> Settings:
-    """Resolve parsed options into settings.
-
-    Parameters
-    ----------
-    options : Namespace
-        From `parse_arguments`.
-    model : Path
-        The model file in use.
-    hrf_model : str
-    high_pass : float
-        What the model file says, used where the options are silent.
-    """
-    work_dir = options.work_dir or options.output_dir / 'work'
-    resources = _given(options, ResourceSettings)
-    if 'omp_nthreads' not in resources and options.level == 'group':
-        resources['omp_nthreads'] = ResourceSettings(**resources).nprocs
-    return Settings(
-        level=options.level,
-        paths=PathSettings(
-            bids_dir=options.bids_dir.absolute(),
-            output_dir=options.output_dir.absolute(),
-            work_dir=work_dir.absolute(),
-            model=model,
-            derivatives=tuple(path.absolute() for path in options.derivatives or ()),
-            exclusions=options.exclusions.absolute() if options.exclusions else None,
-        ),
-        selection=SelectionSettings(
-            participants=tuple(options.participant_label or ()),
-            sessions=tuple(options.session_label or ()),
-            tasks=tuple(options.task_id or ()),
-            runs=tuple(options.run_id or ()),
-        ),
-        first_level=FirstLevelSettings(
-            drop_volumes=options.drop_volumes or 0,
-            smoothing_fwhm=5.0 if options.smoothing_fwhm is None else options.smoothing_fwhm,
-            hrf_model=options.hrf_model or hrf_model,
-            high_pass=high_pass if options.high_pass is None else options.high_pass,
-        ),
-        group=GroupSettings(**_given(options, GroupSettings, analyses='analysis')),
-        resources=ResourceSettings(**resources),
-    )

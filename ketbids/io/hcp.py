@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ketbids.errors import InputError
 from ketbids.io.bids import RunKey
+from ketbids.io.preprocessed import Anatomy, PreprocessedRun
 
-__all__ = ['Anatomy', 'PreprocessedRun', 'find_preprocessed']
+__all__ = ['find_preprocessed']
 
 #: File name endings of a run's dense time series, the most processed first.
 _SERIES = (
@@ -17,52 +17,6 @@ _SERIES = (
     '_Atlas_MSMAll.dtseries.nii',
     '_Atlas.dtseries.nii',
 )
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """Surfaces and labels of a session on the mesh of its time series.
-
-    Attributes
-    ----------
-    midthickness, inflated : tuple of Path
-        Left, right.
-    labels : Path or None
-        Desikan-Killiany labels (``aparc``).
-    """
-
-    midthickness: tuple[Path, Path]
-    inflated: tuple[Path, Path]
-    labels: Path | None
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """All files."""
-        return (*self.midthickness, *self.inflated, *([self.labels] if self.labels else []))
-
-
-@dataclass(frozen=True)
-class PreprocessedRun:
-    """A preprocessed run and what belongs to it.
-
-    Attributes
-    ----------
-    series : Path
-        Dense time series.
-    movement : Path
-        ``Movement_Regressors.txt``: translations in mm, rotations in degrees, derivatives.
-    anatomy : Anatomy
-    denoised : bool
-        True after FIX: no movement regressors are needed.
-    root : Path
-        The derivatives folder it was found in.
-    """
-
-    series: Path
-    movement: Path
-    anatomy: Anatomy
-    denoised: bool
-    root: Path
 
 
 def _entity(name: str, key: str) -> str:
@@ -139,6 +93,13 @@ def find_preprocessed(derivatives: Sequence[Path], key: RunKey) -> PreprocessedR
             raise InputError(f'{movement} is missing.')
         registration = '_MSMAll' if '_Atlas_MSMAll' in series.name else ''
         anatomy = _anatomy(folder, session, registration)
-        return PreprocessedRun(series, movement, anatomy, denoised, Path(root))
+        return PreprocessedRun(
+            series=series,
+            confounds=movement,
+            anatomy=anatomy,
+            origin='hcp',
+            denoised=denoised,
+            root=Path(root),
+        )
     looked = ', '.join(f'{root}/{session}/MNINonLinear/Results' for root in derivatives)
     raise InputError(f'{key}: no preprocessed time series. Looked in: {looked or "no folder"}.')

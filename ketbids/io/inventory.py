@@ -10,7 +10,8 @@ import pandas as pd
 
 from ketbids.errors import InputError
 from ketbids.io.bids import Exclusion, RunKey, excluded_by
-from ketbids.io.hcp import PreprocessedRun, find_preprocessed
+from ketbids.io.hcp import find_preprocessed
+from ketbids.io.preprocessed import PreprocessedRun
 
 __all__ = [
     'RunFiles',
@@ -37,7 +38,8 @@ class RunFiles:
     def files(self) -> tuple[Path, ...]:
         """Every file that the participant level reads for this run."""
         found = self.preprocessed
-        return (self.events, found.series, found.movement, *found.anatomy.files)
+        own = (self.events, found.series, *found.sidecars, *found.anatomy.files)
+        return own if found.confounds is None else (*own, found.confounds)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def init_run_report_wf(
     outputnode = pe.Node(niu.IdentityInterface(fields=['section']), name='outputnode')
     found = {
         'series_file': str(run.preprocessed.series),
-        'movement_file': str(run.preprocessed.movement),
+        'movement_file': str(run.preprocessed.confounds),
     }
     figures = pe.Node(
         RunFigures(conditions=[c['name'] for c in conditions], **found), name='figures'

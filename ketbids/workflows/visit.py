@@ -168,7 +168,7 @@ def init_run_wf(
     glm_wf.inputs.inputnode.events_file = str(run.events)
     glm_wf.inputs.inputnode.series_file = str(found.series)
     if not found.denoised:
-        glm_wf.inputs.inputnode.movement_file = str(found.movement)
+        glm_wf.inputs.inputnode.movement_file = str(found.confounds)
     ds_statmaps_wf = init_ds_statmaps_wf(
         output_dir=output_dir,
         source_file=str(run.events),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ketbids.cli.parser import build_parser, make_settings, parse_arguments
+from ketbids.cli.configuration import make_settings, parse_arguments
+from ketbids.cli.parser import build_parser
 from ketbids.errors import UsageError
 from ketbids.settings import as_toml
 

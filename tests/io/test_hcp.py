@@ -48,7 +48,7 @@ def test_the_most_processed_series_wins(tmp_path, best):
     found = find_preprocessed([tmp_path], KEY)
     assert found.series == run / f'task-carit{ENDINGS[best]}'
     assert found.denoised == (best >= 2)
-    assert found.movement == run / 'Movement_Regressors.txt'
+    assert found.confounds == run / 'Movement_Regressors.txt'
     assert found.root == tmp_path
     msm = '_MSMAll' if 'MSMAll' in ENDINGS[best] else ''
     assert found.anatomy.midthickness == tuple(
@@ -81,7 +81,7 @@ def test_run_folders_are_known_by_their_entities(tmp_path, name, key):
     make_run(tmp_path, 'task-rest_run-01')
     make_run(tmp_path, 'rfMRI_REST1_AP')
     run = make_run(tmp_path, name)
-    assert find_preprocessed([tmp_path], key).movement.parent == run
+    assert find_preprocessed([tmp_path], key).confounds.parent == run
 
 
 def test_a_run_label_is_not_a_number(tmp_path):
@@ -94,7 +94,7 @@ def test_a_run_label_is_not_a_number(tmp_path):
 def test_no_sessions(tmp_path):
     make_surfaces(tmp_path, 'sub-01')
     run = make_run(tmp_path, session='sub-01')
-    assert find_preprocessed([tmp_path], RunKey('01', '', 'carit')).movement.parent == run
+    assert find_preprocessed([tmp_path], RunKey('01', '', 'carit')).confounds.parent == run
 
 
 @pytest.mark.parametrize('order', [1, -1])

@@ -36,7 +36,7 @@ def test_visits(derivatives):
     assert set(run.files) == {
         run.events,
         run.preprocessed.series,
-        run.preprocessed.movement,
+        run.preprocessed.confounds,
         *run.preprocessed.anatomy.files,
     }
 

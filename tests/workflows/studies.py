@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from ketbids.io.bids import RunKey
-from ketbids.io.hcp import Anatomy, PreprocessedRun
 from ketbids.io.inventory import RunFiles, Visit
+from ketbids.io.preprocessed import Anatomy, PreprocessedRun
 from ketbids.settings import (
     FirstLevelSettings,
     GroupSettings,
+    InputSettings,
     PathSettings,
     ResourceSettings,
     SelectionSettings,
@@ -37,6 +38,7 @@ def settings(root: Path, level: str = 'participant', **changes) -> Settings:
             model=root / 'model.json',
             derivatives=(root / 'hcp',),
         ),
+        inputs=InputSettings(),
         selection=SelectionSettings(),
         first_level=section(
             FirstLevelSettings,
@@ -69,11 +71,14 @@ def visit(
         key = RunKey(participant, session, 'carit', run)
         results = folder / 'Results' / str(key)
         preprocessed = PreprocessedRun(
-            touch(results / f'{key}_Atlas{"_hp2000_clean" if denoised else ""}.dtseries.nii'),
-            touch(results / 'Movement_Regressors.txt'),
-            anatomy,
-            denoised,
-            root / 'hcp',
+            series=touch(
+                results / f'{key}_Atlas{"_hp2000_clean" if denoised else ""}.dtseries.nii'
+            ),
+            confounds=touch(results / 'Movement_Regressors.txt'),
+            anatomy=anatomy,
+            origin='hcp',
+            denoised=denoised,
+            root=root / 'hcp',
         )
         levels = [f'sub-{participant}', *([f'ses-{session}'] if session else []), 'func']
         events = touch(root.joinpath('bids', *levels, f'{key}_events.tsv'))

@@ -1,0 +1,64 @@
+"""Preprocessed runs, whoever made them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+__all__ = ['Anatomy', 'PreprocessedRun']
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Surfaces and labels of a session on the mesh of its time series.
+
+    Attributes
+    ----------
+    midthickness, inflated : tuple of Path
+        Left, right.
+    labels : Path or None
+        Desikan-Killiany labels (``aparc``).
+    template : tuple of str
+        Which of ``midthickness`` and ``inflated`` are average surfaces, because there are none of
+        the participant.
+    """
+
+    midthickness: tuple[Path, Path]
+    inflated: tuple[Path, Path]
+    labels: Path | None
+    template: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files."""
+        return (*self.midthickness, *self.inflated, *([self.labels] if self.labels else []))
+
+
+@dataclass(frozen=True)
+class PreprocessedRun:
+    """A preprocessed run and what belongs to it.
+
+    Attributes
+    ----------
+    series : Path
+        Dense time series.
+    confounds : Path or None
+        HCP: ``Movement_Regressors.txt`` (translations in mm, rotations in degrees, derivatives);
+        fMRIPrep: the table of confounds (mm, radians). None: there is no such file.
+    anatomy : Anatomy
+    origin : {'hcp', 'fmriprep'}
+        Who made it.
+    denoised : bool
+        True after FIX: no confounds are needed.
+    root : Path
+        The derivatives folder it was found in.
+    sidecars : tuple of Path
+        JSON files that describe the series, the most specific first.
+    """
+
+    series: Path
+    confounds: Path | None
+    anatomy: Anatomy
+    origin: Literal['hcp', 'fmriprep']
+    denoised: bool
+    root: Path
+    sidecars: tuple[Path, ...] = ()
