@@ -1,6 +1,12 @@
 """Errors that a person can act on, each with the exit code of its kind."""
 
+import errno
+
 __all__ = ['InputError', 'KetbidsError', 'ModelError', 'ToolError', 'UsageError']
+__all__ += ['DISK_FULL', 'disk_full']
+
+#: The disk is full, or the share of it that one may use.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class KetbidsError(Exception):
@@ -29,3 +35,12 @@ class ToolError(KetbidsError):
     """A needed external tool or licence is missing."""
 
     exit_code = 4
+
+
+def disk_full(error: OSError, path: object = None) -> str:
+    """Say that there is no room for a file, and what to do."""
+    what = path or error.filename or 'A file'
+    return (
+        f'{what} cannot be written: {error.strerror}. Make room and repeat the command; what is '
+        'finished stays.'
+    )

@@ -22,6 +22,12 @@ from ketbids.settings import (
 
 __all__ = ['make_settings', 'parse_arguments']
 
+#: Options that make no sense in a configuration file.
+_COMMAND_LINE_ONLY = (
+    *('help', 'version', 'print-completion', 'config-file', 'preset', 'dry-run'),
+    'participant_label',
+)
+
 
 def _configured(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
     """Read a configuration file through the parser, so that values are checked alike."""
@@ -37,7 +43,7 @@ def _configured(path: Path, parser: argparse.ArgumentParser) -> dict[str, Any]:
         for option in action.option_strings
         if option.startswith('--')
     }
-    for name in ('help', 'version', 'config-file', 'preset', 'participant_label'):
+    for name in _COMMAND_LINE_ONLY:
         known.pop(name)
     arguments: list[str] = []
     for key, value in content.items():

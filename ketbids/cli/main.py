@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 from ketbids.cli.configuration import make_settings, parse_arguments
 from ketbids.cli.parser import installed_version
-from ketbids.errors import InputError, KetbidsError, UsageError
+from ketbids.errors import DISK_FULL, InputError, KetbidsError, UsageError, disk_full
+from ketbids.settings import Settings
 
 __all__ = ['main']
 
@@ -43,6 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KetbidsError as error:
         print(f'ketbids: {error}', file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        print(f'ketbids: {disk_full(error)}', file=sys.stderr)
+        return KetbidsError.exit_code
     except KeyboardInterrupt:
         return _end_workers(130)
     except _Terminated:
@@ -60,7 +66,7 @@ def _run(options: Any) -> int:
         hrf_model=model.run.hrf_model,
         high_pass=model.run.high_pass or 0.0,
     )
-    _check_folders(settings.paths.bids_dir, settings.paths.output_dir)
+    _check_folders(settings)
     if settings.level == 'participant':
         from ketbids.cli.participant import run
     else:
@@ -96,7 +102,9 @@ def _prepare_logging(verbosity: int) -> None:
     logger.debug('ketbids %s', installed_version())
 
 
-def _check_folders(bids_dir: Path, output_dir: Path) -> None:
+def _check_folders(settings: Settings) -> None:
+    """Refuse folders that cannot serve; make the one for results, unless it is a dry run."""
+    bids_dir, output_dir = settings.paths.bids_dir, settings.paths.output_dir
     if not bids_dir.is_dir():
         raise InputError(f'{bids_dir} is not a folder.')
     raw, out = bids_dir.resolve(), output_dir.resolve()
@@ -105,12 +113,21 @@ def _check_folders(bids_dir: Path, output_dir: Path) -> None:
             'OUTPUT_DIR must not be BIDS_DIR or a folder in it, except below its derivatives/: '
             'results would mix with the raw data.'
         )
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f'{output_dir} cannot be made: {error.strerror}.') from error
-    if not os.access(output_dir, os.W_OK):
-        raise InputError(f'{output_dir} is not writable.')
+    _check_writable(output_dir)
+    _check_writable(settings.paths.work_dir)
+    if not settings.dry_run:
+        try:
+            output_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f'{output_dir} cannot be made: {error.strerror}.') from error
+
+
+def _check_writable(folder: Path) -> None:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        raise InputError(f'{folder} cannot be made: {existing} is a file.')
+    if not os.access(existing, os.W_OK):
+        raise InputError(f'{existing} is not writable: name another folder than {folder}.')
 
 
 def _end_workers(code: int) -> int:

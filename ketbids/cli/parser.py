@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn
 
+from ketbids.cli.completion import add_completion
 from ketbids.errors import UsageError
 
 __all__ = ['CONFOUNDS', 'LEVELS', 'build_parser', 'installed_version']
@@ -95,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('output_dir', type=Path, metavar='OUTPUT_DIR', help='where results go')
     parser.add_argument('level', choices=LEVELS, help='what to do')
     parser.add_argument('--version', nargs=0, action=_Version, help='print the version and exit')
+    add_completion(parser)
 
     data = parser.add_argument_group('which data')
     data.add_argument(

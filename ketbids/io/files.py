@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ketbids.errors import InputError
+from ketbids.errors import DISK_FULL, InputError, KetbidsError, disk_full
 
 __all__ = [
     'claims',
@@ -40,6 +40,10 @@ def written_aside(target: Path) -> Iterator[Path]:
     try:
         yield aside
         aside.replace(target)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise KetbidsError(disk_full(error, target)) from error
+        raise
     finally:
         aside.unlink(missing_ok=True)
 
