@@ -97,7 +97,7 @@ def init_group_wf(
 
 @contextmanager
 def executor(
-    settings: Settings, *, verbosity: int = 0
+    settings: Settings, *, verbosity: int = 0, report: Callable[[str], None] | None = None
 ) -> Iterator[Callable[[pe.Workflow], dict[str, str]]]:
     """Give a function that runs workflows, one after the other in the same processes.
 
@@ -106,6 +106,8 @@ def executor(
     settings : Settings
     verbosity : int
         0: quiet; 2 and more: what Nipype says.
+    report : callable, optional
+        Called with the name of each part of a workflow when all its nodes are done.
 
     Yields
     ------
@@ -124,7 +126,8 @@ def executor(
             'n_procs': resources.nprocs,
             'memory_gb': resources.mem_mb / 1000,
             'raise_insufficient': False,
-        }
+        },
+        report=report,
     )
 
     def execute(workflow: pe.Workflow) -> dict[str, str]:

@@ -5,6 +5,8 @@ import gc
 import re
 import signal
 import sys
+from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from traceback import format_exception
@@ -58,11 +60,24 @@ def start_worker(folder: str) -> None:
     process_initializer(folder)
 
 
+def _part(name: str) -> str:
+    """Part of the workflow that a node is in, by its full name."""
+    return name.split('.')[1]
+
+
 class WatchedMultiProcPlugin(MultiProcPlugin):
     """Run nodes in processes; a killed process fails its node and those that wait for it.
 
     One plugin can run several workflows, one after the other, in the same processes, which are
     there until `close`.
+
+    Parameters
+    ----------
+    plugin_args : dict, optional
+        See Nipype.
+    report : callable, optional
+        Called with the name of each part of a workflow (a node or workflow directly in it) when
+        all its nodes are done.
 
     Attributes
     ----------
@@ -71,10 +86,16 @@ class WatchedMultiProcPlugin(MultiProcPlugin):
         name; those that failed come first.
     """
 
-    def __init__(self, plugin_args: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        plugin_args: dict[str, Any] | None = None,
+        report: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__(plugin_args=plugin_args)
         self.failures: dict[str, str] = {}
         self._finished: set[str] = set()
+        self._report = report
+        self._left: dict[str, set[str]] = {}
         self._start_pool()
 
     def _start_pool(self) -> None:
@@ -87,6 +108,9 @@ class WatchedMultiProcPlugin(MultiProcPlugin):
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
         """Run the nodes of a workflow."""
         self.failures, self._finished = {}, set()
+        self._left = defaultdict(set)
+        for node in graph.nodes():
+            self._left[_part(node.fullname)].add(node.fullname)
         self._task_obj: dict[int, Any] = {}
         self.pending_tasks: list[tuple[int, int]] = []
         if self._broken:
@@ -102,8 +126,14 @@ class WatchedMultiProcPlugin(MultiProcPlugin):
                     self.failures.setdefault(node.fullname, 'It was not run.')
 
     def _task_finished_cb(self, jobid: int, cached: bool = False) -> None:
-        self._finished.add(self.procs[jobid].fullname)
+        name = self.procs[jobid].fullname
+        self._finished.add(name)
         super()._task_finished_cb(jobid, cached=cached)
+        left = self._left[_part(name)]
+        if name in left:
+            left.remove(name)
+            if not left and self._report is not None:
+                self._report(_part(name))
 
     def _postrun_check(self) -> None:
         """Keep the processes for the next workflow."""

@@ -51,6 +51,16 @@ def test_all_well(tmp_path, limit):
     assert finished(tmp_path, 'then')
 
 
+def test_parts_are_reported_when_they_are_done(tmp_path, limit):
+    done = []
+    whole = pe.Workflow(name='whole', base_dir=str(tmp_path / 'work'))
+    whole.add_nodes([chain(tmp_path, 'well', 'a'), chain(tmp_path, 'input', 'b')])
+    whole.add_nodes([pe.Node(Act(how='well'), name='single')])
+    with executor(settings(tmp_path), report=done.append) as execute:
+        execute(whole)
+    assert sorted(done) == ['a', 'single']
+
+
 @pytest.mark.parametrize(
     ('how', 'message'),
     [
