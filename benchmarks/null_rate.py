@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ketbids.demo.brain import Brain, small_brain
-from ketbids.demo.compare import ALPHA, LOWEST_DICE, dice, peak
 from ketbids.demo.contrasts import analysis_rows, draw_contrasts
 from ketbids.demo.document import decode, truth_document
+from ketbids.demo.found import ALPHA, LOWEST_DICE, dice, peak
 from ketbids.demo.sample import Participant, draw_sample
 from ketbids.demo.truth import plant
 from ketbids.stats.graph import extents, vertex_areas

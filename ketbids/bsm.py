@@ -24,8 +24,8 @@ from pydantic import (
 
 from ketbids.errors import ModelError
 
-__all__ = ['AssociationsBlock', 'BIDSStatsModel', 'Contrast', 'DatasetBlock', 'DatasetNode']
-__all__ += ['EdgeFilter', 'RunNode', 'SessionNode', 'read_json', 'validate']
+__all__ = ['AssociationsBlock', 'BIDSStatsModel', 'CheckBlock', 'Contrast', 'DatasetBlock']
+__all__ += ['DatasetNode', 'EdgeFilter', 'RunNode', 'SessionNode', 'read_json', 'validate']
 
 #: Model files are small; anything bigger is another file.
 MAX_BYTES = 1_000_000
@@ -99,12 +99,23 @@ class RunBlock(_Block):
     Response: ResponseBlock | None = None
 
 
+class CheckBlock(_Block):
+    """Range that a value is expected in."""
+
+    Name: StrictStr
+    Value: StrictStr
+    Minimum: Number | None = None
+    Maximum: Number | None = None
+    Subset: StrictStr | None = None
+
+
 class SessionBlock(_Block):
     """What is known of participants."""
 
     Scores: list[StrictStr] = []
     Derive: dict[StrictStr, StrictStr] = {}
     Levels: dict[StrictStr, Annotated[list[StrictStr], Field(min_length=1)]] = {}
+    Checks: list[CheckBlock] = []
 
 
 class PermutationBlock(_Block):
@@ -123,7 +134,7 @@ class AssociationsBlock(_Block):
     """Score with which regional values are correlated, and which values."""
 
     Score: StrictStr
-    Values: Annotated[dict[StrictStr, StrictStr | list[StrictStr]], Field(min_length=1)]
+    Values: Annotated[dict[StrictStr, StrictStr | list[StrictStr] | None], Field(min_length=1)]
 
 
 class DatasetBlock(_Block):

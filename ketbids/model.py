@@ -1,23 +1,24 @@
 """The model file: read, checked, and turned into frozen typed values."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import TypeVar
 
 from ketbids import bsm
-from ketbids.errors import InputError, ModelError
+from ketbids.errors import ModelError
 from ketbids.modelnames import (
+    as_model_error,
     need_label,
     need_task,
-    need_variable,
     refuse_repeats,
     same_names,
     session_label,
+    session_pair,
 )
+from ketbids.modelpeople import read_associations, read_session_node
 from ketbids.stats import expressions
 from ketbids.stats.events import Condition
 from ketbids.stats.formulas import column_name, column_variables, formula_names
@@ -74,7 +75,7 @@ def _study(model: bsm.BIDSStatsModel, source: str, path: Path) -> StudyModel:
     for task in model.Input.task:
         need_task(task, 'Input.task')
     run = _run(run_node)
-    scores, derived, levels = _people(session_node)
+    known = read_session_node(session_node)
     passed = _edges(
         model, run_node.Name, session_node.Name, [contrast.name for contrast in run.contrasts]
     )
@@ -83,10 +84,11 @@ def _study(model: bsm.BIDSStatsModel, source: str, path: Path) -> StudyModel:
         description=model.Description or '',
         tasks=tuple(model.Input.task),
         run=run,
-        scores=scores,
-        derived=derived,
-        levels=levels,
-        analyses=tuple(_analysis(node, passed[node.Name], levels) for node in datasets),
+        scores=known.scores,
+        derived=known.derived,
+        levels=known.levels,
+        checks=known.checks,
+        analyses=tuple(_analysis(node, passed[node.Name], known.levels) for node in datasets),
         source=source,
         path=path,
     )
@@ -158,40 +160,6 @@ def _run(node: bsm.RunNode) -> RunModel:
     )
 
 
-def _people(
-    node: bsm.SessionNode,
-) -> tuple[tuple[str, ...], dict[str, str], dict[str, tuple[str, ...]]]:
-    """Scores, derived variables and levels, which stand in the session node."""
-    where = f'node {node.Name}'
-    if sorted(node.GroupBy) not in (['contrast', 'subject'], ['contrast', 'session', 'subject']):
-        raise ModelError(
-            f'{where}, GroupBy: a session node needs ["contrast", "session", "subject"]'
-        )
-    if node.Model.X != ['1']:
-        raise ModelError(f'{where}, Model.X: fixed effects over runs need [1]')
-    if node.Model.Software is None:
-        return (), {}, {}
-    block, key = node.Model.Software.ketbids, f'{where}, Model.Software.ketbids'
-    refuse_repeats(block.Scores, f'{key}.Scores', 'name')
-    later = list(block.Derive)
-    for name in (*block.Scores, *block.Derive):
-        need_variable(name, key)
-    for name, expression in block.Derive.items():
-        with _as_model_error(f'{key}.Derive.{name}'):
-            used = expressions.names(expression)
-        for other in used:
-            if other in later:
-                raise ModelError(f'{key}.Derive.{name}: {other} is not derived before it')
-        later.remove(name)
-    for name, levels in block.Levels.items():
-        refuse_repeats(levels, f'{key}.Levels.{name}', 'level')
-    return (
-        tuple(block.Scores),
-        dict(block.Derive),
-        {name: tuple(levels) for name, levels in block.Levels.items()},
-    )
-
-
 def _edges(
     model: bsm.BIDSStatsModel, run: str, session: str, contrasts: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
@@ -255,7 +223,7 @@ def _analysis(
             'write a node for each'
         )
     formula = node.Model.Formula
-    with _as_model_error(f'{where}, Model.Formula'):
+    with as_model_error(f'{where}, Model.Formula'):
         variables = formula_names(formula)
     refuse_repeats(node.Model.X, f'{where}, Model.X', 'name')
     same_names(
@@ -265,7 +233,7 @@ def _analysis(
     for term in contrast.weights:
         _check_term(term, formula, variables, levels, f'{where}, contrast {contrast.name}')
     if block.Subset is not None:
-        with _as_model_error(f'{key}.Subset'):
+        with as_model_error(f'{key}.Subset'):
             expressions.names(block.Subset)
     if block.Session is not None and block.Difference is not None:
         raise ModelError(f'{key}: give Session or Difference, not both')
@@ -282,12 +250,12 @@ def _analysis(
         session=None if block.Session is None else session_label(block.Session, f'{key}.Session'),
         difference=None
         if block.Difference is None
-        else _difference(block.Difference, f'{key}.Difference'),
+        else session_pair(block.Difference, f'{key}.Difference'),
         center=None if block.Center is None else tuple(block.Center),
         scheme=None if block.Permutation is None else block.Permutation.Scheme,
         minimum_n=block.MinimumN,
         roi_atlas='DesikanKilliany' if block.Rois is None else block.Rois.Atlas,
-        associations=_associations(block.Associations, f'{key}.Associations'),
+        associations=read_associations(block.Associations, f'{key}.Associations'),
     )
 
 
@@ -309,21 +277,6 @@ def _check_term(
             raise ModelError(
                 f'{where}, ConditionList: {term}: Levels of {name} are {", ".join(levels[name])}'
             )
-
-
-def _associations(block: bsm.AssociationsBlock | None, where: str) -> Associations | None:
-    if block is None:
-        return None
-    need_variable(block.Score, f'{where}.Score')
-    values: dict[str, tuple[str, ...]] = {}
-    for name, sessions in block.Values.items():
-        key = f'{where}.Values.{name}'
-        need_label(name, key, 'name')
-        if isinstance(sessions, str):
-            values[name] = (session_label(sessions, key),)
-        else:
-            values[name] = _difference(sessions, key)
-    return Associations(block.Score, values)
 
 
 def _contrast(contrast: bsm.Contrast, where: str) -> Contrast:
@@ -350,22 +303,7 @@ def _overlap(first: Condition, second: Condition) -> bool:
     )
 
 
-def _difference(labels: Sequence[str], where: str) -> tuple[str, str]:
-    if len(labels) != 2 or labels[0] == labels[1]:
-        raise ModelError(f'{where}: a difference needs two different sessions, got {list(labels)}')
-    first, second = (session_label(label, where) for label in labels)
-    return first, second
-
-
 def _only(nodes: list[_Node], level: str) -> _Node:
     if len(nodes) != 1:
         raise ModelError(f'Nodes: one node of level {level} is needed, there are {len(nodes)}')
     return nodes[0]
-
-
-@contextmanager
-def _as_model_error(where: str) -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        raise ModelError(f'{where}: {error}') from None

@@ -1,14 +1,15 @@
 """Names in the model file: what they may look like, and where they have to stand."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from keyword import iskeyword
 
-from ketbids.errors import ModelError
+from ketbids.errors import InputError, ModelError
 from ketbids.stats.formulas import RESERVED
 
-__all__ = ['need_label', 'need_task', 'need_variable', 'refuse_repeats', 'same_names']
-__all__ += ['session_label']
+__all__ = ['as_model_error', 'need_label', 'need_task', 'need_variable', 'refuse_repeats']
+__all__ += ['same_names', 'session_label', 'session_pair']
 
 _LABEL = re.compile(r'[A-Za-z][A-Za-z0-9]*', re.ASCII)
 _BIDS_LABEL = re.compile(r'[A-Za-z0-9]+', re.ASCII)
@@ -39,6 +40,14 @@ def session_label(label: str, where: str) -> str:
     return label
 
 
+def session_pair(labels: Sequence[str], where: str) -> tuple[str, str]:
+    """Return the two session labels of a difference; refuse anything else."""
+    if len(labels) != 2 or labels[0] == labels[1]:
+        raise ModelError(f'{where}: a difference needs two different sessions, got {list(labels)}')
+    first, second = (session_label(label, where) for label in labels)
+    return first, second
+
+
 def need_variable(name: str, where: str) -> None:
     """Refuse a name that cannot stand in expressions and formulas."""
     if not _IDENTIFIER.fullmatch(name) or name in RESERVED or iskeyword(name):
@@ -63,3 +72,12 @@ def same_names(found: Sequence[str], needed: Sequence[str], where: str, other: s
     for name in needed:
         if name not in found:
             raise ModelError(f'{where}: {name} of {other} is missing')
+
+
+@contextmanager
+def as_model_error(where: str) -> Iterator[None]:
+    """Raise an `InputError` as a `ModelError` that names the node and the key."""
+    try:
+        yield
+    except InputError as error:
+        raise ModelError(f'{where}: {error}') from None

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ketbids.errors import ModelError
+from ketbids.stats import expressions
+from ketbids.stats.checks import Check
 from ketbids.stats.events import Condition
+from ketbids.stats.formulas import formula_names
 from ketbids.stats.groupdesign import Scheme
 
-__all__ = ['Analysis', 'Associations', 'Contrast', 'RunModel', 'StudyModel']
+__all__ = ['Analysis', 'Associations', 'Contrast', 'RunModel', 'StudyModel', 'Variables']
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Associations:
     score : str
         A derived variable or a column of the table of participants.
     values : mapping of str to tuple of str
-        By name, one session (its value) or two (the first minus the second).
+        By name, one session (its value) or two (the first minus the second); the empty text is
+        the only visit of a study without sessions.
     """
 
     score: str
@@ -116,6 +121,24 @@ class Analysis:
     associations: Associations | None = None
 
 
+class Variables(NamedTuple):
+    """What a model file uses of the tables of people.
+
+    Attributes
+    ----------
+    all : frozenset of str
+        Every name, but those of derived variables.
+    required : frozenset of str
+        Those without which there is an analysis that cannot be made.
+    numbers : frozenset of str
+        Those that must be numbers.
+    """
+
+    all: frozenset[str]
+    required: frozenset[str]
+    numbers: frozenset[str]
+
+
 @dataclass(frozen=True)
 class StudyModel:
     """A whole model file.
@@ -126,11 +149,13 @@ class StudyModel:
     tasks : tuple of str
     run : RunModel
     scores : tuple of str
-        Columns of the sessions tables that become one column per session (``hdrs_TP1``).
+        Columns of tables of visits that become one column per session (``hdrs_TP1``).
     derived : mapping of str to str
         Expressions of derived variables, in the order of evaluation.
     levels : mapping of str to tuple of str
         Values that a column of the table of participants may have, in order.
+    checks : tuple of Check
+        Ranges that values are expected in.
     analyses : tuple of Analysis
     source : str
         Text of the file.
@@ -144,6 +169,7 @@ class StudyModel:
     scores: tuple[str, ...]
     derived: Mapping[str, str]
     levels: Mapping[str, tuple[str, ...]]
+    checks: tuple[Check, ...]
     analyses: tuple[Analysis, ...]
     source: str
     path: Path
@@ -155,3 +181,30 @@ class StudyModel:
                 return analysis
         known = ', '.join(analysis.name for analysis in self.analyses)
         raise ModelError(f'{self.path} has no analysis {name}; it has {known}')
+
+    def variables(self) -> Variables:
+        """Give the variables that the model uses."""
+        required: set[str] = set()
+        used = list(self.derived.values())
+        for analysis in self.analyses:
+            required.update(formula_names(analysis.formula))
+            if analysis.subset is not None:
+                used.append(analysis.subset)
+                required.update(expressions.names(analysis.subset))
+            if analysis.associations is not None:
+                required.add(analysis.associations.score)
+        scored = {a.associations.score for a in self.analyses if a.associations is not None}
+        checked = [check.value for check in self.checks]
+        used += [*checked, *(check.subset for check in self.checks if check.subset is not None)]
+        numbers = {name for expression in used for name in expressions.numbers(expression)}
+        numbers |= scored | {value.strip() for value in checked if value.strip().isidentifier()}
+        for name in reversed(list(self.derived)):
+            if name in required:
+                required.update(expressions.names(self.derived[name]))
+        everything = {name for expression in used for name in expressions.names(expression)}
+        derived = set(self.derived)
+        return Variables(
+            frozenset((everything | required) - derived),
+            frozenset(required - derived),
+            frozenset(numbers - derived),
+        )

@@ -29,6 +29,8 @@ SECTIONS = {
     'design': '_desc-design_timeseries.tsv',
     'group_design': '_design.tsv',
     'group_excluded': '_excluded.tsv',
+    'group_participants': '_participants.tsv',
+    'group_checks': '_checks.tsv',
     'group_clusters': '_clusters.tsv',
     'group_nullmax': '_nullmax.tsv',
     'group_roi': '_roi.tsv',
@@ -37,7 +39,16 @@ SECTIONS = {
 
 #: Options of other programs that examples use: docker, apptainer, sbatch, make's tools.
 FOREIGN = (
-    *('--target', '--rm', '--user', '--network', '--read-only', '--tmpfs', '--cleanenv'),
+    *(
+        '--cifti-output',
+        '--target',
+        '--rm',
+        '--user',
+        '--network',
+        '--read-only',
+        '--tmpfs',
+        '--cleanenv',
+    ),
     *('--array', '--cpus-per-task', '--mem', '--dependency'),
 )
 

@@ -324,7 +324,7 @@ def test_the_number_of_processes_does_not_matter(study, grouped):
     folders = [study.root / out / 'group' / 'node-hcVsTrd' for out in ('out', 'alone')]
     names = [[path.name for path in sorted(f.glob('*.dscalar.nii'))] for f in folders]
     assert names[0] == names[1]
-    assert len(names[0]) == 12
+    assert len(names[0]) == 13
     for name in names[0]:
         data = [read_maps(folder / name)[0].tobytes() for folder in folders]
         assert data[0] == data[1], name
@@ -356,7 +356,8 @@ def test_stop_on_first_crash(study, second):
     (series,) = folder.glob('*/*.dtseries.nii')
     whole = series.with_suffix('.whole')
     series.rename(whole)
-    series.write_bytes(whole.read_bytes()[:10_000])
+    # Behind the header: what is looked at before anything is computed is whole.
+    series.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     arguments = ('--participant-label', '01', '02')
     try:
         stopped = study.call(

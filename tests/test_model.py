@@ -55,12 +55,17 @@ def test_default_is_the_study_of_the_paper() -> None:
         'correctNogo': {'correctNogo': 1},
         'correctGo': {'correctGo': 1},
     }
-    assert model.scores == ('hdrs',)
+    assert model.scores == ('hdrs', 'acq_time', 'infusion_time')
     assert model.derived == {
         'remitter': 'hdrs_TP3 <= 7',
         'hdrs_change': '100 * (hdrs_TP1 - hdrs_TP3) / hdrs_TP1',
     }
     assert model.levels == {'group': ('HC', 'TRD')}
+    assert [(c.value, c.minimum, c.maximum, c.subset) for c in model.checks] == [
+        ('age', 20, 64, None),
+        ('hdrs_TP1', 17, None, "group == 'TRD'"),
+        ('acq_time_TP3 - infusion_time_TP3', 24, 72, "group == 'TRD'"),
+    ]
     assert model.source == default_model_path().read_text()
     assert model.path == default_model_path()
 
@@ -227,6 +232,10 @@ def changed(*path: Any, value: Any) -> dict:
         ((*RUN, 'Contrasts', 0, 'Weight'), 'node run, Contrasts[0].Weight'),
         ((*SESSION, 'DummyContrasts', 'Tset'), 'node session, DummyContrasts.Tset'),
         ((*SESSION, *BLOCK, 'Derived'), 'Derived: unknown key (did you mean Derive?)'),
+        (
+            (*SESSION, *BLOCK, 'Checks', 0, 'Minimun'),
+            'Minimun: unknown key (did you mean Minimum?)',
+        ),
         ((*HC, *BLOCK, 'Centre'), 'node meanHC, Model.Software.ketbids.Centre'),
         ((*CHANGE, *BLOCK, 'Associations', 'Scores'), 'ketbids.Associations.Scores'),
         ((*CHANGE, *BLOCK, 'Rois', 'Atlass'), 'ketbids.Rois.Atlass'),
@@ -315,6 +324,33 @@ def test_misspelt_keys(load: Load, path: tuple, where: str) -> None:
         ((*SESSION, *BLOCK, 'Derive', 'a-b'), 'x > 1', "'a-b' cannot be the name of a variable"),
         ((*SESSION, *BLOCK, 'Derive', 'C'), 'x > 1', "'C' cannot be the name of a variable"),
         ((*SESSION, *BLOCK, 'Levels', 'group'), ['HC', 'HC'], 'Levels.group: the level HC stands'),
+        (
+            (*SESSION, *BLOCK, 'Derive'),
+            {'a': 'b + 1', 'b': 'a + 1'},
+            'Derive.a: b is not derived before it',
+        ),
+        ((*SESSION, *BLOCK, 'Derive'), {'a': 'a + 1'}, 'Derive.a: a is not derived before it'),
+        ((*SESSION, *BLOCK, 'Derive', 'x'), "open('/etc/passwd')", 'Derive.x: Expression'),
+        ((*SESSION, *BLOCK, 'Derive', 'x'), 'age ** 9 ** 9', 'Derive.x: Expression'),
+        ((*SESSION, *BLOCK, 'Derive', 'x'), 'age ** 99', 'the exponent 99 is not a number from'),
+        ((*SESSION, *BLOCK, 'Derive', 'x'), 'age ** sex', 'the exponent sex is not a number'),
+        (
+            (*SESSION, *BLOCK, 'Derive', 'x'),
+            'age.__class__.__base__.__subclasses__()',
+            'Derive.x: Expression',
+        ),
+        ((*SESSION, *BLOCK, 'Checks', 0, 'Name'), 'a b', "Checks: the check name 'a b'"),
+        ((*SESSION, *BLOCK, 'Checks', 1, 'Name'), 'Age', 'Checks: the name Age stands twice'),
+        ((*SESSION, *BLOCK, 'Checks', 0, 'Value'), '__import__("os")', 'Checks.age.Value: Expr'),
+        ((*SESSION, *BLOCK, 'Checks', 0, 'Value'), ..., 'Checks[0].Value: missing'),
+        ((*SESSION, *BLOCK, 'Checks', 0, 'Subset'), '1 == 1', 'Checks.age.Subset: Expression'),
+        ((*SESSION, *BLOCK, 'Checks', 0, 'Minimum'), 65, 'Minimum 65 is above Maximum 64'),
+        ((*SESSION, *BLOCK, 'Checks', 0, 'Minimum'), 'x', "Minimum: 'x' is not a finite number"),
+        (
+            (*SESSION, *BLOCK, 'Checks', 0),
+            {'Name': 'a', 'Value': 'age'},
+            'Checks.a: Minimum, Maximum or both are needed',
+        ),
         # Analyses
         ((*HC, 'GroupBy'), [], 'node meanHC, GroupBy: a dataset node needs ["contrast"]'),
         (
@@ -322,6 +358,12 @@ def test_misspelt_keys(load: Load, path: tuple, where: str) -> None:
             '1 + np.log(age) + sex',
             'node meanHC, Model.Formula: Formula',
         ),
+        (
+            (*HC, 'Model', 'Formula'),
+            "1 + open('/etc/passwd').read()",
+            'node meanHC, Model.Formula: Formula',
+        ),
+        ((*HC, 'Model', 'Formula'), '1 + age**99', 'node meanHC, Model.Formula: Formula'),
         ((*HC, 'Model', 'Formula'), 'age + sex', 'the intercept is not stated'),
         ((*HC, 'Model', 'Formula'), '1 + age', 'node meanHC, Model.X: sex is not in Formula'),
         ((*HC, 'Model', 'X'), [1, 'age'], 'node meanHC, Model.X: sex of Formula is missing'),
@@ -520,3 +562,17 @@ def test_an_analysis_needs_no_software(load: Load) -> None:
         formula='1 + age + sex',
         contrast=analysis.contrast,
     )
+
+
+def test_the_only_visit_of_a_study_without_sessions(load: Load) -> None:
+    path = (*CHANGE, *BLOCK, 'Associations', 'Values')
+    associations = load(changed(*path, value={'activity': None})).analysis('remitterChange')
+    assert associations.associations == Associations('hdrs_change', {'activity': ('',)})
+
+
+def test_variables_that_the_model_uses(load: Load) -> None:
+    used = load_model().variables()
+    times = {'acq_time_TP3', 'infusion_time_TP3'}
+    assert used.all == {'group', 'age', 'sex', 'hdrs_TP1', 'hdrs_TP3'} | times
+    assert used.required == {'group', 'age', 'sex', 'hdrs_TP1', 'hdrs_TP3'}
+    assert used.numbers == {'age', 'hdrs_TP1', 'hdrs_TP3'} | times

@@ -6,8 +6,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from ketbids.cli.completion import add_completion
 from ketbids.errors import KetbidsError, UsageError
 
 __all__ = ['build_parser', 'main']
@@ -38,12 +39,23 @@ def _count(text: str) -> int:
     return _number(1, text)
 
 
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number') from error
+    if not 0 < value < float('inf'):
+        raise argparse.ArgumentTypeError(f'{text} must be more than 0')
+    return value
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Define the options of ``ketbids-demo``."""
     parser = _Parser(
         prog='ketbids-demo',
-        description='Write a synthetic longitudinal Go/NoGo study with a known truth, or compare '
-        'the results of its analysis with that truth.',
+        description='Write a synthetic longitudinal Go/NoGo study with a known truth, or '
+        'synthetic images for the events and confounds of a real study; or compare the results '
+        'of an analysis with the truth.',
         epilog='Exit codes: 0 done (with --compare: as planted); 1 failed (not as planted); '
         '2 wrong usage; 3 invalid input; 130 interrupted.',
         allow_abbrev=False,
@@ -52,8 +64,20 @@ def build_parser() -> argparse.ArgumentParser:
         'folder',
         metavar='DIR',
         type=Path,
-        help='folder of the study: DIR/bids, DIR/derivatives/hcp, DIR/exclusions.tsv and '
-        'DIR/truth.json are written',
+        help='folder of the study: DIR/bids, DIR/derivatives and DIR/truth.json are written',
+    )
+    parser.add_argument(
+        '--from-bids',
+        type=Path,
+        metavar='SRC_DIR',
+        help='BIDS dataset with events, and the confounds of fMRIPrep in its derivatives: its '
+        'tables are copied, and images made for its events and confounds',
+    )
+    parser.add_argument(
+        '--repetition-time',
+        type=_seconds,
+        metavar='S',
+        help='seconds from one volume to the next, with --from-bids',
     )
     parser.add_argument(
         '--scale',
@@ -65,14 +89,16 @@ def build_parser() -> argparse.ArgumentParser:
         '--participants',
         type=_count,
         metavar='N',
-        help='a third are controls, the others patients (default: 24)',
+        help='a third are controls, the others patients (default: 24); with --from-bids the '
+        'first N (default: all)',
     )
     parser.add_argument('--seed', type=_seed, metavar='S', help='default: 42')
     parser.add_argument(
         '--like',
         type=Path,
         metavar='FILE',
-        help='take the grayordinates of a CIFTI file on the fs_LR 32k mesh, with 300 volumes',
+        help='take the grayordinates of a CIFTI file on the fs_LR 32k mesh (without --from-bids: '
+        'with 300 volumes)',
     )
     parser.add_argument(
         '--nprocs',
@@ -86,6 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar='OUT',
         help='write no study: print what the group level found in OUT against what is planted',
     )
+    add_completion(parser)
     return parser
 
 
@@ -93,7 +120,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ketbids-demo``; return the exit code."""
     try:
         arguments = build_parser().parse_args(argv)
-        return _compare(arguments) if arguments.compare is not None else _write(arguments)
+        if arguments.compare is not None:
+            return _compare(arguments)
+        return _dress(arguments) if arguments.from_bids is not None else _write(arguments)
     except KetbidsError as error:
         print(f'ketbids-demo: {error}', file=sys.stderr)
         return error.exit_code
@@ -102,9 +131,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _processes(arguments: argparse.Namespace) -> int:
+    return arguments.nprocs or len(os.sched_getaffinity(0))
+
+
+def _say(message: str) -> None:
+    print(message, flush=True)
+
+
 def _write(arguments: argparse.Namespace) -> int:
     from ketbids.demo.study import StudyOptions, write_study
 
+    if arguments.repetition_time is not None:
+        raise UsageError('--repetition-time goes with --from-bids.')
     if arguments.like is not None and arguments.scale == 'small':
         raise UsageError('--like is at the full scale; leave --scale small out.')
     given = {
@@ -118,8 +157,8 @@ def _write(arguments: argparse.Namespace) -> int:
     written = write_study(
         arguments.folder,
         StudyOptions(**given),
-        arguments.nprocs or len(os.sched_getaffinity(0)),
-        lambda message: print(message, flush=True),
+        _processes(arguments),
+        _say,
     )
     tree, sample = written.tree, written.sample
     if written.new_runs:
@@ -134,14 +173,81 @@ def _write(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _dress(arguments: argparse.Namespace) -> int:
+    from ketbids.demo.dressed import DressOptions, dress
+
+    if arguments.repetition_time is None:
+        raise UsageError('--from-bids needs --repetition-time: the images give the TR no more.')
+    if arguments.scale is not None:
+        raise UsageError('--scale does not go with --from-bids; --like FILE is the full scale.')
+    given = {
+        name: getattr(arguments, name)
+        for name in ('participants', 'seed', 'like')
+        if getattr(arguments, name) is not None
+    }
+    started = time.monotonic()
+    written = dress(
+        arguments.folder,
+        DressOptions(arguments.from_bids, arguments.repetition_time, **given),
+        _processes(arguments),
+        _say,
+    )
+    tree, source = written.tree, written.source
+    if written.new_runs:
+        print(f'Wrote {written.new_runs} runs in {time.monotonic() - started:.0f} s.')
+    else:
+        print(f'{tree.root} is complete: nothing to write.')
+    trials = ', '.join(f'{count} {name}' for name, count in source.trials.items())
+    print(
+        f'{len(source.participants)} participants, {len(source.runs)} runs; trials: {trials}\n'
+        f'  BIDS dataset  {tree.bids}\n  derivatives   {tree.fmriprep}\n'
+        f'  truth         {tree.truth}'
+    )
+    return 0
+
+
 def _compare(arguments: argparse.Namespace) -> int:
-    for name in ('scale', 'participants', 'seed', 'like', 'nprocs'):
+    for name in (*('from_bids', 'repetition_time', 'scale'), *('participants', 'seed', 'like')):
         if getattr(arguments, name) is not None:
-            raise UsageError(f'--{name} is for writing a study; leave it out with --compare.')
-    from ketbids.demo.compare import compare, render
+            raise UsageError(
+                f'--{name.replace("_", "-")} is for writing a study; leave it out with --compare.'
+            )
     from ketbids.io.files import read_json
 
-    comparison = compare(read_json(arguments.folder / 'truth.json'), arguments.compare)
-    print(render(comparison))
+    truth = read_json(arguments.folder / 'truth.json')
+    if 'trialTypes' in truth:
+        text, as_planted = _compare_dressed(truth, arguments.folder, arguments.compare)
+    else:
+        from ketbids.demo.compare import compare, render
+
+        comparison = compare(truth, arguments.compare)
+        text, as_planted = render(comparison), comparison.as_planted
+    print(text)
     print(f'Group page: {arguments.compare / "group.html"}')
-    return 0 if comparison.as_planted else 1
+    return 0 if as_planted else 1
+
+
+def _compare_dressed(truth: dict[str, Any], folder: Path, output: Path) -> tuple[str, bool]:
+    from ketbids.demo.dressedcompare import GroupContrast, compare_dressed, render_dressed
+    from ketbids.demo.found import group_folder
+    from ketbids.model import load_model
+
+    group_folder(output)  # without a group level, there need not be a model either
+    model = load_model(output / 'logs' / 'model.json')
+    trial_types = {c.name: c.where.get('trial_type') for c in model.run.conditions}
+    contrasts = {contrast.name: contrast.weights for contrast in model.run.contrasts}
+    tested = [
+        GroupContrast(
+            analysis.name,
+            contrast,
+            contrasts[contrast],
+            trial_types,
+            analysis.contrast.weights['Intercept']
+            if set(analysis.contrast.weights) == {'Intercept'} and analysis.difference is None
+            else 0.0,
+        )
+        for analysis in model.analyses
+        for contrast in analysis.first_level
+    ]
+    comparison = compare_dressed(truth, folder / 'truth.dscalar.nii', output, tested)
+    return render_dressed(comparison), comparison.as_planted

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove_if_empty
+from ketbids.cli.listing import list_analyses
 from ketbids.cli.pages import write_group_page
 from ketbids.cli.parser import installed_version
 from ketbids.cli.planning import (
@@ -18,18 +19,18 @@ from ketbids.cli.planning import (
     map_paths,
     plan_analyses,
 )
-from ketbids.cli.selection import chosen_participants, read_exclusion_list
+from ketbids.cli.selection import read_exclusion_list
 from ketbids.errors import InputError, KetbidsError
 from ketbids.io.bids import participant_labels
 from ketbids.io.files import claims, modification_times, remove_unchanged
 from ketbids.io.inventory import visit_surfaces
+from ketbids.io.people import read_people
 from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
-from ketbids.io.tables import read_participants, read_sessions, write_table
+from ketbids.io.tables import table_text, write_table
 from ketbids.model import StudyModel
 from ketbids.settings import Settings
-from ketbids.stats import expressions
+from ketbids.stats.checks import Checked, evaluate_checks, summarize
 from ketbids.stats.groupdesign import GroupDesign
-from ketbids.stats.people import build_people
 
 if TYPE_CHECKING:
     from ketbids.workflows.group import AnalysisPlan
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 __all__ = ['run']
 
 logger = logging.getLogger('ketbids')
+
+#: People outside a range who are named in the log; the table has them all.
+_NAMED = 5
 
 
 def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
@@ -49,15 +53,12 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     known = participant_labels(settings.paths.bids_dir)
     exclusions = read_exclusion_list(settings, known)
     maps = available_maps(settings, model, exclusions)
-    people = build_people(
-        read_participants(settings.paths.bids_dir),
-        read_sessions(settings.paths.bids_dir),
-        model.scores,
-        model.levels,
-    )
-    people = people[people.index.isin(chosen_participants(settings))]
+    people = _read_people(settings, model, maps, known)
+    wanted = settings.selection.participants
+    not_chosen = [who for who in people.index if wanted and who not in wanted]
     common = common_settings(output_dir, maps, model.run.contrasts)
-    planned, failures = plan_analyses(settings, model, maps, people, exclusions)
+    planned, failures = plan_analyses(settings, model, maps, people, exclusions, not_chosen)
+    checked = evaluate_checks(model.checks, people.drop(not_chosen), model.derived)
     failures = {name: why for name, why in failures.items() if _analysis_name(name) in asked}
     chosen = [item for item in planned if item.analysis.name in asked]
 
@@ -77,20 +78,25 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         if unfinished(f'group_{contrast}', stamp) or any(i.contrast == contrast for i in todo)
     ]
     logger.info('%d analyses, %d of them to do.', len(chosen), len(todo))
+    if settings.dry_run:
+        print(list_analyses(chosen, [item.stem for item in todo], failures))
+        return _exit_code(chosen, failures)
     with claims(lock_path(output_dir)) as claim:
         if not claim('group'):
             raise KetbidsError(f'Another group run is at work in {output_dir}: wait for its end.')
+        if model.checks:
+            _report_checks(settings, model, checked)
         if contrasts:
             describe_dataset(settings, model.source)
-            failures |= _compute(
-                settings, model, todo, contrasts, maps, people, stamp, verbosity=verbosity
-            )
+            failures |= _compute(settings, todo, contrasts, maps, stamp, verbosity=verbosity)
         finished = [item for item in planned if not unfinished(item.stem, item.mark)]
         stale = [item.stem for item in planned if item not in finished]
         stale = [name for name in stale if record_path(output_dir, name).is_file()]
         messages = [f'{name} failed: {message}' for name, message in failures.items()]
         messages += [f'{name} was made with other settings or maps: not shown.' for name in stale]
-        page = write_group_page(settings, model, finished, people, maps, common, messages)
+        page = write_group_page(
+            settings, model, finished, people, maps, common, messages, checked.table
+        )
     for name, message in failures.items():
         logger.error('%s failed: %s', name, message)
     logger.info(
@@ -100,6 +106,10 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         time.time() - started,
         page,
     )
+    return _exit_code(chosen, failures)
+
+
+def _exit_code(chosen: list[PlannedAnalysis], failures: dict[str, str]) -> int:
     if failures and not chosen:
         return InputError.exit_code
     return 1 if failures else 0
@@ -109,13 +119,65 @@ def _analysis_name(stem: str) -> str:
     return stem.split('_')[0].removeprefix('node-')
 
 
+def _read_people(
+    settings: Settings, model: StudyModel, maps: pd.DataFrame, known: list[str]
+) -> pd.DataFrame:
+    """Read what is known of people, and say what was repaired or is not there."""
+    variables = model.variables()
+    keys = zip(maps['participant_id'], maps['session_id'], strict=True)
+    people = read_people(
+        settings.paths.bids_dir,
+        variables=variables.all,
+        required=variables.required,
+        numbers=variables.numbers,
+        scores=model.scores,
+        levels=model.levels,
+        tasks=settings.selection.tasks or model.tasks,
+        acquisitions=dict(zip(keys, maps['acquisition'], strict=True)),
+        participants=known,
+    )
+    for note in people.notes:
+        logger.warning('%s', note)
+    strangers = sorted(set(maps['participant_id']) - set(people.table.index))
+    if strangers:
+        logger.warning(
+            'Not in participants.tsv and therefore left out, though there are maps: %s.',
+            ', '.join(f'sub-{who}' for who in strangers),
+        )
+    return people.table
+
+
+def _report_checks(settings: Settings, model: StudyModel, checked: Checked) -> None:
+    """Write the table of range checks and name who is outside; nobody is dropped."""
+    for note in checked.notes:
+        logger.warning('%s', note)
+    summary = summarize(model.checks, checked.table)
+    for line in summary[summary['outside'] > 0].to_dict('records'):
+        names = str(line['who is outside']).split(', ')
+        more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
+        logger.warning(
+            'Check %s: %d outside %s, but not left out: %s%s.',
+            line['check'],
+            line['outside'],
+            line['range'],
+            ', '.join(names[:_NAMED]),
+            more,
+        )
+    path = settings.paths.output_dir / 'group' / 'group_checks.tsv'
+    if path.is_file() and path.read_text(encoding='utf-8') == table_text(checked.table):
+        return
+    from ketbids.workflows.outputs import column_descriptions
+
+    describe_dataset(settings, model.source)
+    entries = column_descriptions('group_checks').items()
+    write_table(path, checked.table, {name: entry['Description'] for name, entry in entries})
+
+
 def _compute(
     settings: Settings,
-    model: StudyModel,
     todo: list[PlannedAnalysis],
     contrasts: list[str],
     maps: pd.DataFrame,
-    people: pd.DataFrame,
     stamp: str,
     *,
     verbosity: int,
@@ -127,7 +189,7 @@ def _compute(
     output_dir = settings.paths.output_dir
     plan_dir = settings.paths.work_dir / 'group_plan'
     surfaces: dict[tuple[str, str], dict[str, Path]] = {
-        key: visit_surfaces(output_dir, *key)
+        key: visit_surfaces(output_dir, *key, density=str(maps['density'].iloc[0]))
         for key in sorted(set(zip(maps['participant_id'], maps['session_id'], strict=True)))
     }
     maps_files = {}
@@ -135,7 +197,7 @@ def _compute(
         table = maps.loc[maps['contrast'] == contrast, ['participant_id', 'session_id', 'path']]
         maps_files[contrast] = plan_dir / f'maps_{contrast}.tsv'
         write_table(maps_files[contrast], table)
-    plans = [_analysis_plan(settings, model, item, plan_dir, surfaces, people) for item in todo]
+    plans = [_analysis_plan(settings, item, plan_dir, surfaces) for item in todo]
     first_visit = {key[0]: files for key, files in reversed(list(surfaces.items()))}
     workflow = init_group_wf(
         settings,
@@ -192,21 +254,20 @@ def _files(output_dir: Path, folders: dict[str, Path], name: str) -> list[Path]:
 
 def _analysis_plan(
     settings: Settings,
-    model: StudyModel,
     item: PlannedAnalysis,
     plan_dir: Path,
     surfaces: dict[tuple[str, str], dict[str, Path]],
-    people: pd.DataFrame,
 ) -> 'AnalysisPlan':
     """Write the tables of an analysis and give the plain values that its workflow needs."""
     from ketbids.workflows.group import AnalysisPlan
 
     design, analysis = item.design, item.analysis
-    design_file, excluded_file = (
-        plan_dir / f'{item.stem}_{t}.tsv' for t in ('design', 'excluded')
+    design_file, excluded_file, participants_file = (
+        plan_dir / f'{item.stem}_{t}.tsv' for t in ('design', 'excluded', 'participants')
     )
     write_table(design_file, design.rows)
     write_table(excluded_file, design.exclusions)
+    write_table(participants_file, item.participants)
     visits = _visits(design)
     metadata: dict[str, Any] = {
         'Analysis': analysis.description,
@@ -222,16 +283,14 @@ def _analysis_plan(
         'ShufflesAtMost': settings.group.permutations,
         'Seed': settings.group.seed,
         'Tails': settings.group.tails,
+        'MinimumCoverage': settings.group.min_coverage,
     }
-    scores: dict[str, float] = {}
-    if analysis.associations:
-        values = score_values(analysis.associations.score, model, people)
-        scores = {str(who): float(value) for who, value in values.dropna().items()}
     return AnalysisPlan(
         name=analysis.name,
         contrast=item.contrast,
         design_file=design_file,
         excluded_file=excluded_file,
+        participants_file=participants_file,
         maps_file=plan_dir / f'maps_{item.contrast}.tsv',
         predictors=design.names,
         weights=tuple(design.contrast.tolist()),
@@ -242,7 +301,7 @@ def _analysis_plan(
         stamp=item.mark,
         atlas=analysis.roi_atlas,
         metadata=metadata,
-        scores=scores,
+        scores=item.scores,
         definitions=analysis.associations.values if analysis.associations else {},
     )
 
@@ -256,11 +315,3 @@ def _visits(design: GroupDesign) -> list[tuple[str, str]]:
             sessions = rows[column].fillna('')
             pairs += list(zip(rows['participant_id'], sessions, strict=True))
     return [(who.removeprefix('sub-'), when.removeprefix('ses-')) for who, when in pairs]
-
-
-def score_values(score: str, model: StudyModel, people: pd.DataFrame) -> pd.Series:
-    """Give a score per participant: a column of the tables, or a derived variable."""
-    frame = expressions.derive(people, model.derived, [score])
-    if score not in frame.columns:
-        raise InputError(f'There is no score {score}: neither in the tables nor derived.')
-    return pd.to_numeric(frame[score], errors='coerce')

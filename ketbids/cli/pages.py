@@ -25,6 +25,7 @@ from ketbids.reports.page import (
 from ketbids.reports.sentences import format_p, survival_sentence
 from ketbids.reports.tables import Table
 from ketbids.settings import Settings
+from ketbids.stats.checks import summarize
 from ketbids.stats.groupdesign import describe, directions
 
 __all__ = ['write_group_page', 'write_participant_page']
@@ -68,6 +69,7 @@ def write_group_page(
     maps: pd.DataFrame,
     common: Mapping[str, Any],
     messages: Sequence[str],
+    checked: pd.DataFrame,
 ) -> Path:
     """Assemble the group page from the files of the analyses."""
     output_dir = settings.paths.output_dir
@@ -81,6 +83,7 @@ def write_group_page(
         version=installed_version(),
         methods=_methods(settings, model, common),
         participants=_participants(people, maps),
+        checks=_checks(model, checked) if model.checks else None,
         analyses=tuple(_analysis(output_dir, item) for item in analyses),
         associations=_association_table(pd.concat(tables)) if tables else None,
         footnotes=(_CIRCULARITY,) if tables else (),
@@ -195,6 +198,15 @@ def _participants(people: pd.DataFrame, maps: pd.DataFrame) -> Table:
         columns = ['group', 'session_id']
     counts = visits.groupby(columns, dropna=False).size().reset_index(name='participants')
     return Table.from_frame(counts, caption='Visits with contrast maps')
+
+
+def _checks(model: StudyModel, checked: pd.DataFrame) -> Table:
+    """Count who is inside and outside of each range, and name who is outside."""
+    words = {check.name: check.description or check.value for check in model.checks}
+    table = summarize(model.checks, checked)
+    table.insert(1, 'value', table['check'].map(words))
+    caption = 'Range checks. Whoever is outside is named here and not left out'
+    return Table.from_frame(table, caption=caption)
 
 
 def _methods(settings: Settings, model: StudyModel, common: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,21 +4,24 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove_if_empty
+from ketbids.cli.finding import find_work
+from ketbids.cli.listing import list_visits
 from ketbids.cli.pages import write_participant_page
 from ketbids.cli.parser import installed_version
-from ketbids.cli.selection import chosen_participants, read_exclusion_list
 from ketbids.errors import InputError
-from ketbids.io.bids import RunKey, find_events, participant_labels
-from ketbids.io.files import claims, modification_times, remove_unchanged
-from ketbids.io.inventory import Visit, find_visits
+from ketbids.io.bids import RunKey
+from ketbids.io.files import claims, modification_times, read_json, remove_unchanged
+from ketbids.io.inventory import Visit
 from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
 from ketbids.io.tables import read_participants
+from ketbids.io.validation import check_dataset
 from ketbids.model import StudyModel
 from ketbids.settings import Settings
 
@@ -35,7 +38,7 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     """Run the participant level; see `ketbids.cli.main.main` for the exit code."""
     started = time.time()
     output_dir = settings.paths.output_dir
-    visits, errors = _find_work(settings, model)
+    visits, left_out, errors = find_work(settings, model.tasks)
     failures = {name: str(error) for name, error in errors.items()}
     workbench = shutil.which('wb_command') is not None
     marks = {
@@ -48,6 +51,17 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
 
     todo = [visit for visit in visits if unfinished(visit)]
     logger.info('%d visits, %d of them to do.', len(visits), len(todo))
+    if todo and not settings.inputs.skip_bids_validation:
+        check_dataset(
+            settings.paths.bids_dir,
+            sorted({visit.participant for visit in todo}),
+            output_dir / 'logs' / 'validation.json',
+            keep=not settings.dry_run,
+        )
+    if settings.dry_run:
+        states = {visit.name: _state(output_dir, visit, visit in todo) for visit in visits}
+        print(list_visits(visits, states, left_out, failures))
+        return _exit_code(visits, failures)
     if todo:
         roots = {run.preprocessed.root for visit in visits for run in visit.runs}
         describe_dataset(settings, model.source, roots)
@@ -67,45 +81,21 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         len(failures),
         time.time() - started,
     )
+    return _exit_code(visits, failures)
+
+
+def _exit_code(visits: list[Visit], failures: Mapping[str, str]) -> int:
     if not visits:
         return InputError.exit_code
     return 1 if failures else 0
 
 
-def _find_work(settings: Settings, model: StudyModel) -> tuple[list[Visit], dict[str, InputError]]:
-    bids_dir, selection = settings.paths.bids_dir, settings.selection
-    participants = chosen_participants(settings)
-    exclusions = read_exclusion_list(settings, participant_labels(bids_dir))
-    tasks = selection.tasks or model.tasks
-    events = find_events(
-        bids_dir, participants, sessions=selection.sessions, tasks=tasks, runs=selection.runs
-    )
-    if not events:
-        raise InputError(
-            f'{bids_dir}: no events file (*_events.tsv) of the task {", ".join(tasks)} for what '
-            'was chosen.'
-        )
-    derivatives = settings.paths.derivatives or tuple(
-        sorted(path for path in (bids_dir / 'derivatives').glob('*') if path.is_dir())
-    )
-    if not derivatives:
-        raise InputError(
-            'No preprocessed data: say where they are with --derivatives DIR (a study folder of '
-            f'the HCP pipelines), or put them below {bids_dir / "derivatives"}.'
-        )
-    visits, left_out, errors = find_visits(events, derivatives, exclusions)
-    for sentence in left_out:
-        logger.info('%s', sentence)
-    logger.info(
-        '%d participants, %d runs with events, %d left out, %d without usable data.',
-        len(participants),
-        len(events),
-        len(left_out),
-        len(errors),
-    )
-    if not visits and not errors:
-        raise InputError('Every run that was chosen is on the exclusion list.')
-    return visits, errors
+def _state(output_dir: Path, visit: Visit, to_do: bool) -> str:
+    if not to_do:
+        return 'already done'
+    if record_path(output_dir, visit.name).is_file():
+        return 'to do again: input or settings have changed'
+    return 'to do'
 
 
 def _fingerprint(settings: Settings, model: StudyModel, visit: Visit, *, workbench: bool) -> str:
@@ -181,8 +171,26 @@ def _open_record(output_dir: Path, visit: Visit) -> dict[Path, int]:
 
 def _close_record(output_dir: Path, visit: Visit, mark: str, before: Mapping[Path, int]) -> None:
     """Record a finished visit; files of an earlier run that were not made again go."""
-    outputs = remove_unchanged(_outputs(output_dir, visit), before)
+    others = _recorded_by_others(output_dir, visit)
+    outputs = [
+        path
+        for path in _outputs(output_dir, visit)
+        if path not in others or path.stat().st_mtime_ns != before.get(path)
+    ]
+    outputs = remove_unchanged(outputs, before)
     write_record(record_path(output_dir, visit.name), mark, outputs, output_dir)
+
+
+def _recorded_by_others(output_dir: Path, visit: Visit) -> set[Path]:
+    """List the files of other visits in this session: their surfaces stand in the same folder."""
+    own = record_path(output_dir, visit.name)
+    session = str(RunKey(visit.participant, visit.session, ''))
+    found: set[Path] = set()
+    for record in own.parent.glob(f'{session}_*.json'):
+        if record != own:
+            with suppress(InputError):  # another process may have just begun it anew
+                found |= {output_dir / name for name in read_json(record).get('Outputs', ())}
+    return found
 
 
 def _outputs(output_dir: Path, visit: Visit) -> list[Path]:
@@ -190,11 +198,10 @@ def _outputs(output_dir: Path, visit: Visit) -> list[Path]:
     folder = output_dir / f'sub-{visit.participant}'
     session = folder / f'ses-{visit.session}' if visit.session else folder
     whole = str(RunKey(visit.participant, visit.session, ''))
-    return [
-        *session.glob(f'func/{visit.name}_*'),
-        *session.glob(f'anat/{whole}_*'),
-        *folder.glob(f'figures/{visit.name}_*'),
-    ]
+    found = [*session.glob(f'func/{visit.name}_*'), *folder.glob(f'figures/{visit.name}_*')]
+    if not visit.acquisition:  # what follows may be the name of another visit
+        found = [path for path in found if not path.name.startswith(f'{visit.name}_acq-')]
+    return [*found, *session.glob(f'anat/{whole}_*')]
 
 
 def _write_pages(
@@ -218,7 +225,11 @@ def _about(bids_dir: Path) -> dict[str, tuple[tuple[str, str], ...]]:
     """Give what participants.tsv says of each participant; nothing without that file."""
     if not (bids_dir / 'participants.tsv').is_file():
         return {}
-    table = read_participants(bids_dir)
+    try:
+        table = read_participants(bids_dir)
+    except InputError as error:  # the fits do not need it
+        logger.warning('The pages say nothing of age, group and so on: %s', error)
+        return {}
     return {
         str(row['participant_id']).removeprefix('sub-'): tuple(
             (str(key), _text(value)) for key, value in row.items() if key != 'participant_id'

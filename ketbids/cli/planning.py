@@ -1,7 +1,8 @@
 """What the group level is to do: maps, designs, and what each result depends on."""
 
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,18 @@ from ketbids.cli.selection import chosen_participants
 from ketbids.errors import InputError
 from ketbids.io.bids import Exclusion, RunKey, excluded_by
 from ketbids.io.files import read_json
+from ketbids.io.filters import read_filter
 from ketbids.io.inventory import find_maps
 from ketbids.io.records import file_stamp, fingerprint
 from ketbids.model import Analysis, Contrast, StudyModel
 from ketbids.settings import Settings
+from ketbids.stats import expressions
+from ketbids.stats.accounts import account, correlated_scores, members
+from ketbids.stats.formulas import formula_names
 from ketbids.stats.groupdesign import GroupDesign, build_group_design
 
 __all__ = ['PlannedAnalysis', 'available_maps', 'common_settings', 'map_paths', 'plan_analyses']
+__all__ += ['score_values']
 
 logger = logging.getLogger('ketbids')
 
@@ -47,6 +53,10 @@ class PlannedAnalysis:
     contrast : str
         First-level contrast.
     design : GroupDesign
+    participants : DataFrame
+        What was used of each person (see `ketbids.stats.accounts.account`).
+    scores : dict of str to float
+        Score of everybody whose regional values are correlated; empty: no correlations.
     mark : str
         Fingerprint of all that the result depends on.
     """
@@ -54,6 +64,8 @@ class PlannedAnalysis:
     analysis: Analysis
     contrast: str
     design: GroupDesign
+    participants: pd.DataFrame
+    scores: dict[str, float]
     mark: str
 
     @property
@@ -80,6 +92,8 @@ def available_maps(
     chosen = maps['participant_id'].isin(chosen_participants(settings))
     if selection.sessions:
         chosen &= maps['session_id'].isin(selection.sessions)
+    filters = read_filter(settings.paths.bids_filter_file)
+    chosen &= np.array([filters.admits(labels) for labels in _entities(maps)], bool)
     out = [
         excluded_by(exclusions, participant, session) is not None
         for participant, session in zip(maps['participant_id'], maps['session_id'], strict=True)
@@ -90,8 +104,10 @@ def available_maps(
     if len(densities) > 1:
         raise InputError(
             f'{densities.iloc[0]} and {densities.iloc[1]} have different grayordinates; maps of '
-            'one group must share them.'
+            'one group must share them: choose with --bids-filter-file and {"bold": {"density": '
+            f'"{densities.index[0]}"}}}}.'
         )
+    _assert_one_per_visit(maps)
     if not len(maps):
         raise InputError(
             'No contrast map is left: each is excluded, was not chosen, or is of a visit that the '
@@ -103,10 +119,38 @@ def available_maps(
     return maps
 
 
+def _entities(maps: pd.DataFrame) -> list[dict[str, str]]:
+    """Give the entities of each map under the names that filter files have for them."""
+    names = {'participant_id': 'subject', 'session_id': 'session'}
+    columns = ['participant_id', 'session_id', 'task', 'acquisition', 'density']
+    rows = maps[columns].rename(columns=names).to_dict('records')
+    return [{str(name): str(label) for name, label in row.items()} for row in rows]
+
+
+def _assert_one_per_visit(maps: pd.DataFrame) -> None:
+    """Refuse two maps of a contrast in one session of a participant: one has to be chosen."""
+    for _, rows in maps.groupby(['participant_id', 'session_id', 'contrast'], sort=False):
+        if len(rows) == 1:
+            continue
+        one, other = rows.iloc[0], rows.iloc[1]
+        option = '--task-id'
+        if one['acquisition'] != other['acquisition']:
+            query = {'bold': {'acquisition': one['acquisition'] or None}}
+            option = f'--bids-filter-file and {json.dumps(query)}'
+        raise InputError(
+            f'{one["path"]} and {other["path"]} are maps of one contrast and session. Choose one '
+            f'with {option}.'
+        )
+
+
 def _finished(output_dir: Path, maps: pd.DataFrame) -> npt.NDArray[np.bool_]:
     """Tell which maps belong to visits that are recorded as finished."""
-    keys = zip(maps['participant_id'], maps['session_id'], maps['task'], strict=True)
-    names = [str(RunKey(*key)) for key in keys]
+    columns = ('participant_id', 'session_id', 'task', 'acquisition')
+    keys = zip(*(maps[column] for column in columns), strict=True)
+    names = [
+        str(RunKey(participant, session, task, acquisition=acquisition))
+        for participant, session, task, acquisition in keys
+    ]
     recorded = {name: record_path(output_dir, name).is_file() for name in names}
     for name in sorted(name for name, found in recorded.items() if not found):
         logger.warning('%s: the participant level did not finish; its maps are not used.', name)
@@ -153,8 +197,28 @@ def plan_analyses(
     maps: pd.DataFrame,
     people: pd.DataFrame,
     exclusions: list[Exclusion],
+    not_chosen: Collection[str] = (),
 ) -> tuple[list[PlannedAnalysis], dict[str, str]]:
-    """Make the design of every analysis; one that cannot be made does not stop the others."""
+    """Make the design of every analysis; one that cannot be made does not stop the others.
+
+    Parameters
+    ----------
+    settings : Settings
+    model : StudyModel
+    maps : DataFrame
+        As `available_maps` gives them.
+    people : DataFrame
+        Everybody, indexed by label.
+    exclusions : list of Exclusion
+    not_chosen : collection of str
+        Labels of people whom this call does not look at.
+
+    Returns
+    -------
+    planned : list of PlannedAnalysis
+    failures : dict of str to str
+        Why an analysis cannot be made, by the start of the names of its files.
+    """
     excluded = pd.DataFrame(
         [
             {'participant_id': e.participant, 'session_id': e.session, 'run': e.run}
@@ -164,14 +228,16 @@ def plan_analyses(
         columns=['participant_id', 'session_id', 'run', 'reason'],
     ).replace('', None)
     planned, failures = [], {}
+    chosen = people[~people.index.isin(list(not_chosen))]
     for analysis in model.analyses:
         for contrast in analysis.first_level:
             try:
+                own = maps.loc[
+                    maps['contrast'] == contrast, ['participant_id', 'session_id', 'path']
+                ]
                 design = build_group_design(
-                    maps.loc[
-                        maps['contrast'] == contrast, ['participant_id', 'session_id', 'path']
-                    ],
-                    people,
+                    own,
+                    chosen,
                     formula=analysis.formula,
                     contrast=analysis.contrast.weights,
                     session=analysis.session,
@@ -184,12 +250,52 @@ def plan_analyses(
                     scheme=analysis.scheme,
                     minimum_n=analysis.minimum_n,
                 )
+                table, scores = _account(model, analysis, design, own, people, not_chosen)
             except InputError as error:
                 failures[f'node-{analysis.name}_contrast-{contrast}'] = str(error)
                 continue
-            mark = _fingerprint(settings, model, analysis, design, maps, people)
-            planned.append(PlannedAnalysis(analysis, contrast, design, mark))
+            mark = _fingerprint(settings, model, analysis, design, table, maps)
+            planned.append(PlannedAnalysis(analysis, contrast, design, table, scores, mark))
     return planned, failures
+
+
+def _account(
+    model: StudyModel,
+    analysis: Analysis,
+    design: GroupDesign,
+    maps: pd.DataFrame,
+    people: pd.DataFrame,
+    not_chosen: Collection[str],
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Give what an analysis uses of each person, and the scores of its correlations."""
+    associations, score = analysis.associations, None
+    scores: dict[str, float] = {}
+    if associations is not None:
+        score = score_values(associations.score, model, people)
+        inside = members(people, analysis.subset, model.derived)
+        scores = correlated_scores(score.drop(list(not_chosen), errors='ignore'), inside)
+    table = account(
+        people,
+        maps,
+        design.rows,
+        design.exclusions,
+        sessions=design.sessions,
+        variables=formula_names(analysis.formula),
+        subset=analysis.subset,
+        derived=model.derived,
+        score=score,
+        values=associations.values if associations is not None else None,
+        not_chosen=not_chosen,
+    )
+    return table, scores
+
+
+def score_values(score: str, model: StudyModel, people: pd.DataFrame) -> pd.Series:
+    """Give a score per participant: a column of the tables, or a derived variable."""
+    frame = expressions.derive(people, model.derived, [score])
+    if score not in frame.columns:
+        raise InputError(f'There is no score {score}: neither in the tables nor derived.')
+    return pd.to_numeric(frame[score], errors='coerce')
 
 
 def map_paths(design: GroupDesign) -> list[str]:
@@ -203,8 +309,8 @@ def _fingerprint(
     model: StudyModel,
     analysis: Analysis,
     design: GroupDesign,
+    participants: pd.DataFrame,
     maps: pd.DataFrame,
-    people: pd.DataFrame,
 ) -> str:
     """Hash all that an analysis' outputs depend on."""
     output_dir = settings.paths.output_dir
@@ -218,7 +324,7 @@ def _fingerprint(
             'design': design.rows.to_csv(),
             'excluded': design.exclusions.to_csv(),
             'contrast': design.contrast.tolist(),
-            'people': people.to_csv() if analysis.associations else '',
+            'participants': participants.to_csv(),
             'files': [file_stamp(output_dir / path) for path in maps['path']],
         }
     )

@@ -1,10 +1,12 @@
 """Who is in a run of ketbids: participants that were asked for, and exclusions."""
 
+from collections.abc import Collection
+
 from ketbids.errors import InputError
-from ketbids.io.bids import Exclusion, participant_labels, read_exclusions
+from ketbids.io.bids import Exclusion, RunKey, participant_labels, read_exclusions
 from ketbids.settings import Settings
 
-__all__ = ['chosen_participants', 'read_exclusion_list']
+__all__ = ['chosen_participants', 'read_exclusion_list', 'unused_exclusions']
 
 
 def chosen_participants(settings: Settings) -> list[str]:
@@ -39,3 +41,31 @@ def read_exclusion_list(settings: Settings, known: list[str]) -> list[Exclusion]
                 'line.'
             )
     return lines
+
+
+def unused_exclusions(
+    settings: Settings, exclusions: Collection[Exclusion], keys: Collection[RunKey]
+) -> list[str]:
+    """Say which lines of the exclusion list name a session or run that is not there.
+
+    Parameters
+    ----------
+    settings : Settings
+    exclusions : collection of Exclusion
+    keys : collection of RunKey
+        All runs with events of the participants and sessions that were chosen.
+    """
+    selection, sentences = settings.selection, []
+    for line in exclusions:
+        if selection.participants and line.participant not in selection.participants:
+            continue
+        if selection.sessions and line.session and line.session not in selection.sessions:
+            continue
+        if any(line.covers(key.participant, key.session, key.run) for key in keys):
+            continue
+        name = RunKey(line.participant, line.session, '', line.run)
+        sentences.append(
+            f'{settings.paths.exclusions}: no events file of the task belongs to {name}; the line '
+            'takes nothing out.'
+        )
+    return sentences

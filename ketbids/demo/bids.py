@@ -22,7 +22,8 @@ _README = """\
 No person took part in this study: everything here was computed by `ketbids-demo`. It has the
 shape of a study of treatment-resistant depression (TRD): patients were scanned before (TP1),
 24 hours after the first (TP2) and after the last (TP3) of a series of treatments, healthy
-controls (HC) at TP1 only. The Hamilton score (HDRS) of each visit is in the sessions tables.
+controls (HC) at TP1 only. The Hamilton score (HDRS) of each visit is in the sessions tables, with
+the times of the scan and of the infusion before it.
 
 The task is a Go/NoGo task: a press within 0.8 s after the onset of a stimulus belongs to its
 trial. Preprocessed runs are in `../derivatives/hcp` as the HCP pipelines leave them; there are
@@ -47,6 +48,10 @@ _SESSIONS = {
             'ses-TP2': '24 hours after the first treatment',
             'ses-TP3': '24 to 72 hours after the last treatment',
         },
+    },
+    'acq_time': {'Description': 'Start of the scan; all dates of a participant are shifted'},
+    'infusion_time': {
+        'Description': 'Last infusion before the visit; n/a before treatment and for controls'
     },
     'hdrs': {
         'LongName': 'Hamilton Depression Rating Scale, 17 items',
@@ -101,7 +106,12 @@ def write_tables(tree: Tree, planted: Planted, sample: Sample, n_volumes: int) -
     for person in people:
         scores = pd.array([person.hdrs.get(s) for s in person.sessions], dtype='Int64')
         sessions = pd.DataFrame(
-            {'session_id': [f'ses-{s}' for s in person.sessions], 'hdrs': scores}
+            {
+                'session_id': [f'ses-{s}' for s in person.sessions],
+                'acq_time': [person.scanned[s] for s in person.sessions],
+                'infusion_time': [person.infused.get(s) for s in person.sessions],
+                'hdrs': scores,
+            }
         )
         write_table(tree.sessions(person.label), sessions)
         write_json(tree.sessions(person.label).with_suffix('.json'), _SESSIONS)

@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from ketbids.demo.document import decode
-from ketbids.errors import InputError
+from ketbids.demo.found import (
+    check_truth,
+    complaint,
+    directions,
+    group_folder,
+    map_row,
+    planted_mask,
+    verdict,
+)
 
-__all__ = ['ALPHA', 'LOWEST_DICE', 'Comparison', 'compare', 'dice', 'peak', 'render']
-
-#: Corrected p below which something is found.
-ALPHA = 0.05
-
-#: Overlap of what is found with what is planted that counts as finding it.
-LOWEST_DICE = 0.3
+__all__ = ['Comparison', 'compare', 'render']
 
 _CONTRAST = 'nogoVsGo'
 _VALUES = ('baseline', 'acute', 'serial')
@@ -51,17 +51,6 @@ class Comparison:
         return not self.failures
 
 
-def dice(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> float:
-    """Overlap of two sets of grayordinates, 2 |A and B| / (|A| + |B|); nan if both are empty."""
-    total = int(first.sum()) + int(second.sum())
-    return 2 * int((first & second).sum()) / total if total else float('nan')
-
-
-def peak(p: npt.NDArray[np.floating], z: npt.NDArray[np.floating]) -> int:
-    """Find the highest `z` among the grayordinates with the lowest `p`."""
-    return int(np.argmax(np.where(p == np.nanmin(p), np.nan_to_num(z), -np.inf)))
-
-
 def compare(truth: Mapping[str, Any], output: Path) -> Comparison:
     """Read the results of the group level and compare them with the truth.
 
@@ -82,12 +71,8 @@ def compare(truth: Mapping[str, Any], output: Path) -> Comparison:
     InputError
         If `truth` is none, there is no group level in `output`, or its files do not fit.
     """
-    for key in ('geometry', 'regions', 'analyses', 'associations'):
-        if key not in truth:
-            raise InputError(f'truth.json lacks {key!r}: it was not written by ketbids-demo.')
-    group = Path(output) / 'group'
-    if not group.is_dir():
-        raise InputError(f'{group} does not exist: run the group level first.')
+    check_truth(truth, ('geometry', 'regions', 'analyses', 'associations'))
+    group = group_folder(output)
     rows, failures = [], []
     for name, planted in truth['analyses'].items():
         found = list(_directions(truth, group, name, planted))
@@ -95,7 +80,7 @@ def compare(truth: Mapping[str, Any], output: Path) -> Comparison:
         if not found and planted['required']:
             failures.append(f'{name} has no results in {group}.')
     failures += [
-        f'{row["analysis"]}, {row["direction"]}: {_complaint(row)}'
+        f'{row["analysis"]}, {row["direction"]}: {complaint(row)}'
         for row in rows
         if row['required'] and not row['as_planted']
     ]
@@ -114,77 +99,21 @@ def compare(truth: Mapping[str, Any], output: Path) -> Comparison:
     return Comparison(pd.DataFrame(rows, columns=columns), associations, tuple(failures))
 
 
-def _map(group: Path, name: str, density: str, stat: str, direction: str = '') -> Path:
-    middle = f'_desc-{direction}' if direction else ''
-    return (
-        group
-        / f'node-{name}'
-        / (
-            f'node-{name}_contrast-{_CONTRAST}{middle}_space-fsLR_den-{density}'
-            f'_stat-{stat}_statmap.dscalar.nii'
-        )
-    )
-
-
 def _directions(
     truth: Mapping[str, Any], group: Path, name: str, planted: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Give one row per direction of an analysis; nothing if it was not run."""
-    n, density = truth['geometry']['n_grayordinates'], truth['geometry']['density']
-    paths = {sign: _map(group, name, density, 'pfwe', sign) for sign in ('pos', 'neg')}
-    if not any(path.exists() for path in paths.values()):
-        return
-    z = _read(_map(group, name, density, 'z'), n)
-    for sign, path in paths.items():
-        if not path.exists():
-            continue
-        p = np.nan_to_num(_read(path, n), nan=1.0)
-        mask = np.zeros(n, bool)
-        for region in planted[sign]:
-            mask |= decode(truth['regions'][region]['grayordinates'], n)
-        found = p < ALPHA
-        row = {
-            'analysis': name,
-            'direction': sign,
-            'planted': int(mask.sum()),
-            'found': int(found.sum()),
-            'lowest_p': float(p.min()),
-            'peak_inside': bool(found.any() and mask[peak(p, z if sign == 'pos' else -z)]),
-            'dice': dice(found, mask),
-            'required': _is_required(planted, sign),
-        }
-        yield row | {'as_planted': _complaint(row) == ''}
+    for sign, p, z in directions(group, name, _CONTRAST, truth):
+        row: dict[str, Any] = {'analysis': name, 'direction': sign}
+        row |= map_row(p, z, planted_mask(truth, planted[sign]))
+        row['required'] = _is_required(planted, sign)
+        yield row | {'as_planted': complaint(row) == ''}
 
 
 def _is_required(planted: Mapping[str, Any], sign: str) -> bool:
     """An effect must be found; where none is planted in either direction, none may be found."""
     nothing = not planted['pos'] and not planted['neg']
     return bool(planted['required'] and (planted[sign] or nothing))
-
-
-def _complaint(row: Mapping[str, Any]) -> str:
-    """Say in what a row differs from what is planted; empty if it does not."""
-    if not row['planted']:
-        return f'{row["found"]} grayordinates found, none planted.' if row['found'] else ''
-    if not row['found']:
-        return f'nothing found (lowest p {row["lowest_p"]:.3g}).'
-    if not row['peak_inside']:
-        return 'the peak lies outside of the planted region.'
-    if row['dice'] < LOWEST_DICE:
-        return f'Dice {row["dice"]:.2f} is below {LOWEST_DICE}.'
-    return ''
-
-
-def _read(path: Path, n_grayordinates: int) -> npt.NDArray[np.float32]:
-    from ketbids.io.cifti import read_maps
-
-    data, models = read_maps(path)
-    if len(models) != n_grayordinates:
-        raise InputError(
-            f'{path} has {len(models)} grayordinates, the truth {n_grayordinates}: it is not the '
-            'result of this study.'
-        )
-    return data[0]
 
 
 def _associations(truth: Mapping[str, Any], group: Path) -> pd.DataFrame:
@@ -219,10 +148,10 @@ def render(comparison: Comparison) -> str:
     for row in comparison.maps.to_dict('records'):
         inside = '-' if not row['found'] else ('yes' if row['peak_inside'] else 'no')
         overlap = f'{row["dice"]:.2f}' if row['planted'] else '-'
-        verdict = ('yes' if row['as_planted'] else 'no') + (' *' if row['required'] else '')
+        outcome = ('yes' if row['as_planted'] else 'no') + (' *' if row['required'] else '')
         lines.append(
             f'{row["analysis"]:<16}{row["direction"]:<11}{row["planted"]:>8}{row["found"]:>8}'
-            f'{row["lowest_p"]:>10.4f}{inside:>13}{overlap:>7}  {verdict}'
+            f'{row["lowest_p"]:>10.4f}{inside:>13}{overlap:>7}  {outcome}'
         )
     lines += [
         '',
@@ -230,15 +159,9 @@ def render(comparison: Comparison) -> str:
         f'{"roi":<16}{"values":<11}{"n":>8}{"r":>8}{"p":>10}{"":>20}  as planted',
     ]
     for row in comparison.associations.to_dict('records'):
-        verdict = 'yes *' if row['as_planted'] else 'no *'
+        outcome = 'yes *' if row['as_planted'] else 'no *'
         lines.append(
             f'{row["roi"]:<16}{row["values"]:<11}{row["n"]:>8}{row["r"]:>8.2f}{row["p"]:>10.4f}'
-            f'{"":>20}  {verdict}'
+            f'{"":>20}  {outcome}'
         )
-    lines.append('* required')
-    if comparison.as_planted:
-        lines.append('All that is required was found as planted.')
-    else:
-        lines += [f'Not as planted: {failure}' for failure in comparison.failures]
-        lines.append(f'{len(comparison.failures)} of the requirements do not hold.')
-    return '\n'.join(lines)
+    return '\n'.join([*lines, *verdict(comparison.failures)])

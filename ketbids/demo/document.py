@@ -133,4 +133,5 @@ def _sample(sample: Sample) -> dict[str, Any]:
         'toExclude': f'sub-{left}' if left else None,
         'withoutAge': f'sub-{without_age}' if without_age else None,
         'runWithoutIncorrectGo': f'sub-{run_label}_ses-{run_session}',
+        'lateAtTP3': [f'sub-{label}' for label in sample.late],
     }

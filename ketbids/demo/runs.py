@@ -22,7 +22,14 @@ from ketbids.demo.task import REPETITION_TIME, regressors
 from ketbids.demo.truth import Planted, condition_maps
 from ketbids.stats.brainmodels import Surface
 
-__all__ = ['Run', 'head_movement', 'participant_surfaces', 'simulate_run']
+__all__ = [
+    'Run',
+    'head_movement',
+    'mean_map',
+    'participant_surfaces',
+    'run_noise',
+    'simulate_run',
+]
 
 #: Mean of the HCP's data.
 GRAND_MEAN = 10000.0
@@ -58,7 +65,7 @@ def simulate_run(
         rng = stream(seed, 'jerks', *key)
         onsets = rng.choice(np.arange(5, n_volumes - 5), _N_JERKS, replace=False)
         jerks[onsets] = rng.choice([-1, 1], _N_JERKS) * rng.uniform(0.5, 1.5, _N_JERKS)
-    series = _noise(brain, n_volumes, stream(seed, 'noise', *key))
+    series = run_noise(brain, n_volumes, REPETITION_TIME, stream(seed, 'noise', *key))
     series *= noise_deviation(brain)
     responses = regressors(events, n_volumes).astype(np.float32)
     effects = condition_maps(planted, person, session)
@@ -70,15 +77,22 @@ def simulate_run(
         series -= np.float32(_JERK_PERCENT) * np.abs(jerks).astype(np.float32)[:, None] * pattern
     series *= np.float32(0.01)
     series += 1
-    series *= _mean_map(brain, seed, person.label)
+    series *= mean_map(brain, seed, person.label, GRAND_MEAN)
     return Run(series, head_movement(n_volumes, jerks, stream(seed, 'movement', *key)))
 
 
-def _noise(brain: Brain, n_volumes: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Noise of variance 1 over time at each grayordinate."""
+def run_noise(
+    brain: Brain, n_volumes: int, repetition_time: float, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """Draw noise of variance 1 over time at each grayordinate.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_volumes, n_grayordinates)
+    """
     fields = broad_fields(brain, rng)
-    courses = temporal_noise(n_volumes, len(fields), REPETITION_TIME, rng)
-    near = temporal_noise(n_volumes, len(brain.models), REPETITION_TIME, rng)
+    courses = temporal_noise(n_volumes, len(fields), repetition_time, rng)
+    near = temporal_noise(n_volumes, len(brain.models), repetition_time, rng)
     series = np.ascontiguousarray(local_noise(brain, near))
     series *= np.float32((1 - BROAD_SHARE) ** 0.5)
     for course, field in zip(courses.T, fields, strict=True):
@@ -86,11 +100,12 @@ def _noise(brain: Brain, n_volumes: int, rng: np.random.Generator) -> npt.NDArra
     return series
 
 
-def _mean_map(brain: Brain, seed: int, label: str) -> npt.NDArray[np.float32]:
+def mean_map(brain: Brain, seed: int, label: str, level: float) -> npt.NDArray[np.float32]:
+    """Draw a participant's mean image, which has the mean `level`; shape (n_grayordinates,)."""
     template = smooth_noise(brain, 1, 15.0, stream(seed, 'mean'))[0]
     own = smooth_noise(brain, 1, 15.0, stream(seed, 'mean', label))[0]
     relative = np.exp(np.float32(_TEMPLATE_SD) * template + np.float32(_PERSON_SD) * own)
-    return np.float32(GRAND_MEAN) * relative / relative.mean()
+    return np.float32(level) * relative / relative.mean()
 
 
 def head_movement(

@@ -1,6 +1,7 @@
 """Who takes part: groups, sessions, scores, and the irregularities of a real study."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -17,6 +18,12 @@ REMISSION = 7
 
 _LOWEST_BASELINE = 17
 _AGES = (20, 64)
+
+#: Dates before 1925 say that they are not the real ones.
+_DAY_ONE = datetime(1901, 1, 7, 9)
+
+#: One patient of so many comes too late to TP3.
+_EVERY_LATE = 6
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,10 @@ class Participant:
         Score per attended session; empty for controls.
     sessions : tuple of str
         Sessions attended, of ``TP1``, ``TP2``, ``TP3``.
+    scanned : dict of str to str
+        Time of the scan per attended session.
+    infused : dict of str to str
+        Per attended session of a patient, time of the last infusion before it; none at TP1.
     improvement : float
         100 (TP1 - TP3) / TP1 of the HDRS; for a patient who left before TP3, of the course that
         the patient would have had. Controls: nan.
@@ -49,6 +60,8 @@ class Participant:
     hdrs: dict[str, int] = field(default_factory=dict)
     sessions: tuple[str, ...] = ('TP1',)
     improvement: float = float('nan')
+    scanned: dict[str, str] = field(default_factory=dict)
+    infused: dict[str, str] = field(default_factory=dict)
 
     @property
     def remitter(self) -> bool | None:
@@ -69,12 +82,15 @@ class Sample:
         Label of a patient whose age is missing.
     without_incorrect_go : tuple of str
         Label and session of the run in which every Go trial was answered in time.
+    late : tuple of str
+        Labels of patients who were scanned at TP3 more than 72 hours after the last infusion.
     """
 
     participants: tuple[Participant, ...]
     excluded: str | None
     without_age: str | None
     without_incorrect_go: tuple[str, str]
+    late: tuple[str, ...]
 
     @property
     def runs(self) -> list[tuple[Participant, str]]:
@@ -144,12 +160,38 @@ def draw_sample(n_participants: int, seed: int) -> Sample:
             continue
         scores, improvement = _course(stratum, rng)
         people.append(Participant(label, 'TRD', known, sex, scores, tuple(scores), improvement))
+    seen = [person.label for person in people if 'TP3' in person.sessions]
+    late = tuple(seen[::-_EVERY_LATE][: max(1, len(seen) // _EVERY_LATE)])
+    people = [_timed(person, seed, late=person.label in late) for person in people]
     first_patient = people[n_controls]
     return Sample(
         participants=tuple(people),
         excluded=labels[n_controls - 1] if n_controls >= 3 else None,
         without_age=without_age,
         without_incorrect_go=(first_patient.label, first_patient.sessions[-1]),
+        late=late,
+    )
+
+
+def _timed(person: Participant, seed: int, *, late: bool) -> Participant:
+    """Add the times of scans and infusions.
+
+    The first infusion is within a week after TP1, TP2 a day after it; of the last of four
+    infusions, 9 to 12 days later, TP3 is 24 to 72 hours after, or, if late, up to 96.
+    """
+    rng = stream(seed, 'times', person.label)
+    begin = _DAY_ONE + timedelta(days=int(rng.integers(700)), minutes=int(rng.integers(480)))
+    first = begin + timedelta(days=int(rng.integers(1, 7)), minutes=int(rng.integers(-60, 60)))
+    last = first + timedelta(days=int(rng.integers(9, 13)), minutes=int(rng.integers(-60, 60)))
+    a_day = rng.uniform(22.5, 25.5)
+    gap = rng.uniform(76, 96) if late else rng.uniform(24.5, 70)
+    scanned = {'TP1': begin, 'TP2': first + timedelta(hours=a_day)}
+    scanned['TP3'] = last + timedelta(hours=gap)
+    infused = {'TP2': first, 'TP3': last} if person.group == 'TRD' else {}
+    return replace(
+        person,
+        scanned={s: scanned[s].isoformat(timespec='seconds') for s in person.sessions},
+        infused={s: t.isoformat() for s, t in infused.items() if s in person.sessions},
     )
 
 

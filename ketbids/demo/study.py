@@ -1,6 +1,5 @@
 """Write the synthetic study: a BIDS dataset, HCP-style derivatives, and the truth."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from ketbids.demo.document import truth_document
 from ketbids.demo.sample import Participant, Sample, draw_sample
 from ketbids.demo.tree import Tree
 from ketbids.demo.truth import Planted, plant
-from ketbids.errors import InputError, KetbidsError, UsageError
+from ketbids.demo.writing import check_folder, digest, write_all
 
 __all__ = ['SCALES', 'StudyOptions', 'Written', 'write_study']
 
@@ -21,7 +20,7 @@ __all__ = ['SCALES', 'StudyOptions', 'Written', 'write_study']
 SCALES = {'small': 200, 'full': 300}
 
 #: Increased with every change of what is written, so that an old folder is not taken for a new.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class StudyOptions:
             'scale': self.scale,
             'participants': self.participants,
             'seed': self.seed,
-            'like': None if self.like is None else _digest(self.like),
+            'like': None if self.like is None else digest(self.like),
         }
 
 
@@ -106,7 +105,8 @@ def write_study(
     record = options.record()
     sample = draw_sample(options.participants, options.seed)
     tree = Tree(Path(folder), options.mesh)
-    _check_folder(tree, record)
+    foreign = (tree.bids, tree.hcp, tree.exclusions, tree.truth_maps)
+    check_folder(tree.root, tree.truth, record, foreign)
     tables = [path for path in (tree.truth, *tree.table_files(sample)) if not path.exists()]
     runs = [
         (person, session)
@@ -129,44 +129,8 @@ def write_study(
             f'Writing {len(runs)} runs of {n_volumes} volumes x {len(planted.brain.models)} '
             f'grayordinates to {tree.root} ...'
         )
-    _write_runs(runs, _RunWriter(tree, planted, sample, n_volumes), nprocs)
+    write_all(runs, _RunWriter(tree, planted, sample, n_volumes), nprocs)
     return Written(tree, sample, len(runs))
-
-
-def _check_folder(tree: Tree, record: dict[str, Any]) -> None:
-    from ketbids.io.files import read_json
-
-    root = tree.root
-    if root.exists() and not root.is_dir():
-        raise UsageError(f'{root} is a file; name a folder for the study.')
-    if tree.truth.exists():
-        found = read_json(tree.truth).get('options')
-        if found != record:
-            raise UsageError(
-                f'{root} holds a synthetic study made with other options ({_words(found)}; now '
-                f'{_words(record)}). Remove the folder or name another one.'
-            )
-        return
-    for path in (tree.bids, tree.hcp, tree.exclusions, tree.truth_maps):
-        if path.exists():
-            raise UsageError(
-                f'{path} exists, but {root} holds no synthetic study (truth.json is missing). '
-                'Remove it or name another folder.'
-            )
-
-
-def _words(record: Any) -> str:
-    if not isinstance(record, dict):
-        return 'unknown'
-    return ', '.join(f'{key} {value}' for key, value in record.items() if value is not None)
-
-
-def _digest(path: Path) -> str:
-    try:
-        with Path(path).open('rb') as stream:
-            return hashlib.file_digest(stream, 'sha256').hexdigest()
-    except OSError as error:
-        raise InputError(f'{path} cannot be read: {error.strerror}.') from error
 
 
 @dataclass(frozen=True)
@@ -202,27 +166,3 @@ class _RunWriter:
         rows = ('  '.join(f'{value:.6f}' for value in row) for row in np.asarray(made.movement))
         write_text(tree.movement(label, session), '\n'.join(rows) + '\n')
         write_series(tree.series(label, session), made.series, brain.models, REPETITION_TIME)
-
-
-def _write_runs(runs: list[tuple[Participant, str]], writer: _RunWriter, nprocs: int) -> None:
-    if min(nprocs, len(runs)) <= 1:
-        for run in runs:
-            writer(run)
-        return
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
-
-    # Fresh processes: a fork of a process with threads can hang.
-    with ProcessPoolExecutor(min(nprocs, len(runs)), mp_context=get_context('spawn')) as pool:
-        futures = [pool.submit(writer, run) for run in runs]
-        try:
-            for future in as_completed(futures):
-                future.result()
-        except BrokenProcessPool as error:
-            raise KetbidsError(
-                'A process that wrote runs was killed, perhaps for want of memory; repeat the '
-                'command with a smaller --nprocs. Finished runs are kept.'
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)

@@ -15,6 +15,7 @@ __all__ = [
     'WINDOW',
     'condition_of',
     'draw_events',
+    'event_regressor',
     'haemodynamic_response',
     'regressors',
 ]
@@ -125,6 +126,44 @@ def regressors(events: pd.DataFrame, n_volumes: int) -> npt.NDArray[np.float64]:
             frames - onset, delays, response, left=0, right=0
         )
     return columns
+
+
+def event_regressor(
+    onsets: npt.ArrayLike, durations: npt.ArrayLike, times: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Expected response to events of any duration, without a time grid.
+
+    The convolution of a box with the double gamma function is a difference of the function's
+    integrals, which are incomplete gamma functions.
+
+    Parameters
+    ----------
+    onsets, durations : array_like, shape (n_events,)
+        Seconds; durations above 0.
+    times : array_like, shape (n_times,)
+        When the response is wanted, in seconds.
+
+    Returns
+    -------
+    ndarray, shape (n_times,)
+        One event of the most frequent duration, apart from others, has the peak 1.
+    """
+    onset, length = np.asarray(onsets, float), np.asarray(durations, float)
+    found, counts = np.unique(length.round(3), return_counts=True)
+    usual = max(float(found[counts.argmax()]), 1e-3)
+    fine = np.arange(0, usual + 32, min(_STEP, usual) / 10)
+    after = np.asarray(times, float)[:, None] - onset
+    response = _integral(after) - _integral(after - length)
+    peak = float((_integral(fine) - _integral(fine - usual)).max())
+    return np.asarray(response.sum(axis=1) / peak)
+
+
+def _integral(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Integral of `haemodynamic_response` from 0."""
+    from scipy.special import gammainc
+
+    t = np.maximum(times, 0)
+    return np.asarray(gammainc(6, t) - gammainc(16, t) / 6)
 
 
 def _sequence(n_go: int, n_nogo: int, rng: np.random.Generator) -> npt.NDArray[np.str_]:

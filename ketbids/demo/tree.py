@@ -5,14 +5,14 @@ from pathlib import Path
 
 from ketbids.demo.sample import Sample
 
-__all__ = ['TASK', 'Tree']
+__all__ = ['TASK', 'StudyTree', 'Tree']
 
 TASK = 'carit'
 
 
 @dataclass(frozen=True)
-class Tree:
-    """Paths of the study.
+class StudyTree:
+    """Paths that every synthetic study has.
 
     Attributes
     ----------
@@ -31,11 +31,6 @@ class Tree:
         return self.root / 'bids'
 
     @property
-    def hcp(self) -> Path:
-        """The tree of derivatives, as the HCP pipelines leave it."""
-        return self.root / 'derivatives' / 'hcp'
-
-    @property
     def truth(self) -> Path:
         """What is planted."""
         return self.root / 'truth.json'
@@ -44,6 +39,16 @@ class Tree:
     def truth_maps(self) -> Path:
         """What is planted, as maps to look at."""
         return self.root / 'truth.dscalar.nii'
+
+
+@dataclass(frozen=True)
+class Tree(StudyTree):
+    """Paths of the Go/NoGo study."""
+
+    @property
+    def hcp(self) -> Path:
+        """The tree of derivatives, as the HCP pipelines leave it."""
+        return self.root / 'derivatives' / 'hcp'
 
     @property
     def exclusions(self) -> Path:

@@ -15,7 +15,14 @@ from ketbids.demo.streams import stream
 from ketbids.demo.tables import packaged
 from ketbids.errors import InputError
 
-__all__ = ['Planted', 'condition_maps', 'contrast_map', 'plant', 'remission_amplitudes']
+__all__ = [
+    'Planted',
+    'condition_maps',
+    'contrast_map',
+    'plant',
+    'region_mask',
+    'remission_amplitudes',
+]
 
 Map = npt.NDArray[np.float32]
 
@@ -108,7 +115,7 @@ def plant(brain: Brain, sample: Sample, seed: int) -> Planted:
     table = packaged('planted.json')
     regions, network, decrease = {}, np.zeros(len(brain.models)), np.zeros(len(brain.models))
     for entry in table['regions']:
-        mask = _region(brain, entry)
+        mask = region_mask(brain, entry)
         if 'structure' not in entry and not mask.any():
             raise InputError(f'The grayordinates leave no vertex for the region {entry["name"]}.')
         regions[entry['name']] = mask
@@ -123,7 +130,7 @@ def plant(brain: Brain, sample: Sample, seed: int) -> Planted:
             raise InputError(f'The grayordinates leave no vertex for {side}_{label}.')
     precentral = regions['leftPrecentral'] | regions['rightPrecentral']
     activity = {
-        kind: np.sum([e[kind] * _region(brain, e) for e in table['other_activity']], axis=0)
+        kind: np.sum([e[kind] * region_mask(brain, e) for e in table['other_activity']], axis=0)
         for kind in ('go', 'error')
     }
     maps = np.stack([network, decrease, precentral, activity['go'], activity['error']])
@@ -180,8 +187,8 @@ def condition_maps(planted: Planted, person: Participant, session: str) -> Map:
     return np.stack([go, nogo, nogo + planted.error, go + np.float32(0.5) * planted.error])
 
 
-def _region(brain: Brain, entry: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
-    """Grayordinates of an entry of ``planted.json``."""
+def region_mask(brain: Brain, entry: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+    """Find the grayordinates of an entry of ``planted.json``, shape (n_grayordinates,)."""
     if 'structure' in entry:
         mask = np.zeros(len(brain.models), bool)
         name = f'CIFTI_STRUCTURE_{entry["structure"]}'

@@ -1,10 +1,11 @@
-"""The participant level: smoothing, trials, run designs, and the GLM."""
+"""The participant level: smoothing, the GLM of a run, and the runs of a visit together."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
     File,
@@ -21,15 +22,14 @@ from ketbids.io.cifti import (
     read_maps,
     read_series,
     read_surface,
-    series_timing,
     write_maps,
 )
 from ketbids.io.cifti import write_series as save_series
-from ketbids.io.files import read_json, write_json
-from ketbids.io.tables import read_table, write_table
+from ketbids.io.files import read_json
+from ketbids.io.tables import read_table
 from ketbids.stats.brainmodels import BrainModels, Surface
 
-__all__ = ['BuildRunDesign', 'CodeTrials', 'CombineRuns', 'FitGLM', 'SmoothSeries']
+__all__ = ['CombineRuns', 'FitGLM', 'SmoothSeries']
 
 STATISTICS = ('effect', 'variance', 't', 'z')
 
@@ -50,6 +50,25 @@ def read_surfaces(paths: list[str], models: BrainModels) -> dict[str, Surface]:
             )
         surfaces[expected] = surface
     return surfaces
+
+
+def with_data(data: npt.NDArray[np.floating], path: Path) -> npt.NDArray[np.bool_]:
+    """Tell which grayordinates of a time series have data; shape (n_grayordinates,).
+
+    Raises
+    ------
+    InputError
+        None has.
+    """
+    from ketbids.stats.firstlevel import has_data
+
+    filled = has_data(data)
+    if not filled.any():
+        raise InputError(
+            f'{path} has no data: every grayordinate is constant or not finite over time. '
+            'Preprocess the run again.'
+        )
+    return filled
 
 
 class SmoothingInputSpec(BaseInterfaceInputSpec):
@@ -76,159 +95,24 @@ class SmoothSeries(SimpleInterface):
     def _run_interface(self, runtime: Any) -> Any:
         from ketbids.stats.smoothing import apply_smoothing, smoothing_matrix
 
-        series = read_series(Path(self.inputs.in_file))
+        path = Path(self.inputs.in_file)
+        series = read_series(path)
         surfaces = read_surfaces(
             [self.inputs.left_surface, self.inputs.right_surface], series.models
         )
+        filled = with_data(series.data, path)
         matrix = smoothing_matrix(series.models, surfaces, self.inputs.fwhm)
         out_file = Path(runtime.cwd) / 'smoothed.dtseries.nii'
-        smoothed = apply_smoothing(matrix, series.data)
+        smoothed = apply_smoothing(matrix, series.data, valid=filled)
         save_series(out_file, smoothed, series.models, series.repetition_time)
         self._results['out_file'] = str(out_file)
         return runtime
 
 
-class _CodeTrialsInputSpec(BaseInterfaceInputSpec):
-    events_file = File(exists=True, mandatory=True, desc='events of the run')
-    series_file = File(exists=True, mandatory=True, desc='dense time series of the run')
-    conditions = traits.List(traits.Dict, mandatory=True, desc='conditions of the model file')
-    response_column = traits.Str(desc='column with response times')
-    window = traits.Tuple(traits.Float, traits.Float, desc='response window, s')
-    drop_volumes = traits.Range(low=0, value=0, usedefault=True, desc='volumes removed before')
-
-
-class _CodeTrialsOutputSpec(TraitedSpec):
-    out_file = File(exists=True, desc='one row per row of the events file, with its condition')
-
-
-class CodeTrials(SimpleInterface):
-    """Sort the rows of an events file into conditions."""
-
-    input_spec = _CodeTrialsInputSpec
-    output_spec = _CodeTrialsOutputSpec
-
-    def _run_interface(self, runtime: Any) -> Any:
-        from ketbids.stats.events import Condition, code_trials
-
-        path = Path(self.inputs.events_file)
-        events = read_table(path, ('onset', 'duration'))
-        options: dict[str, Any] = {}
-        if isdefined(self.inputs.response_column):
-            options = {
-                'response_column': self.inputs.response_column,
-                'window': self.inputs.window,
-            }
-        try:
-            coded = code_trials(
-                events, [Condition(**c) for c in self.inputs.conditions], **options
-            )
-        except InputError as error:
-            raise InputError(f'{path}: {error}') from error
-        n_volumes, repetition_time = series_timing(Path(self.inputs.series_file))
-        coded['note'] = coded['note'].replace('', None)
-        dropped = self.inputs.drop_volumes * repetition_time
-        coded['onset'] -= dropped
-        if dropped and (coded['onset'] + coded['duration'] <= 0).all():
-            raise InputError(
-                f'{path}: every event ends within the {self.inputs.drop_volumes} volumes '
-                f'({dropped:g} s) that --drop-volumes says were removed from the start of '
-                f'{self.inputs.series_file}. Give the number that was removed there, 0 if none.'
-            )
-        end = n_volumes * repetition_time
-        if len(coded) and coded['onset'].max() >= end:
-            raise InputError(
-                f'{path}: the last event starts at {coded["onset"].max():g} s, but '
-                f'{self.inputs.series_file} ends at {end:g} s ({n_volumes} volumes). If volumes '
-                'were removed from the start, say how many with --drop-volumes.'
-            )
-        out_file = Path(runtime.cwd) / 'trials.tsv'
-        write_table(out_file, coded)
-        self._results['out_file'] = str(out_file)
-        return runtime
-
-
-class _BuildRunDesignInputSpec(BaseInterfaceInputSpec):
-    trials_file = File(exists=True, mandatory=True, desc='coded trials')
-    series_file = File(exists=True, mandatory=True, desc='dense time series of the run')
-    movement_file = File(exists=True, desc='movement regressors to put into the model')
-    conditions = traits.List(traits.Str, mandatory=True, desc='names of the conditions')
-    contrasts = traits.Dict(
-        traits.Str, traits.Dict, mandatory=True, desc='weights of conditions, per contrast'
-    )
-    hrf_model = traits.Str(mandatory=True, desc='haemodynamic model')
-    high_pass = traits.Range(low=0.0, mandatory=True, desc='cut-off, Hz')
-
-
-class _BuildRunDesignOutputSpec(TraitedSpec):
-    design_file = File(exists=True, desc='design matrix, one row per volume')
-    contrasts_file = File(exists=True, desc='weights, regressor heights, what was dropped')
-
-
-class BuildRunDesign(SimpleInterface):
-    """Make the design matrix of a run and the weights of its contrasts."""
-
-    input_spec = _BuildRunDesignInputSpec
-    output_spec = _BuildRunDesignOutputSpec
-
-    def _run_interface(self, runtime: Any) -> Any:
-        from ketbids.stats.rundesign import contrast_weights, run_design
-
-        i = self.inputs
-        n_volumes, repetition_time = series_timing(Path(i.series_file))
-        confounds = None
-        if isdefined(i.movement_file):
-            confounds = read_movement(Path(i.movement_file), n_volumes)
-        design = run_design(
-            read_table(Path(i.trials_file)),
-            i.conditions,
-            n_volumes,
-            repetition_time,
-            hrf_model=i.hrf_model,
-            high_pass=i.high_pass,
-            confounds=confounds,
-        )
-        found = contrast_weights(design.matrix, i.contrasts, design.dropped)
-        weights = {name: w.tolist() for name, w in found.weights.items() if w is not None}
-        design_file = Path(runtime.cwd) / 'design.tsv'
-        write_table(design_file, design.matrix)
-        contrasts_file = write_json(
-            Path(runtime.cwd) / 'contrasts.json',
-            {
-                'weights': weights,
-                'not_estimable': found.reasons,
-                'dropped': list(design.dropped),
-                'peaks': design.peaks,
-                'notes': list(design.notes),
-            },
-        )
-        self._results.update(design_file=str(design_file), contrasts_file=str(contrasts_file))
-        return runtime
-
-
-def read_movement(path: Path, n_volumes: int) -> pd.DataFrame:
-    """Read ``Movement_Regressors.txt`` of the HCP pipelines.
-
-    Returns
-    -------
-    DataFrame
-        Translations (mm), rotations (degrees) and, where the file has them, derivatives.
-    """
-    try:
-        values = np.loadtxt(path, ndmin=2)
-    except (OSError, ValueError) as error:
-        raise InputError(f'{path} cannot be read as a table of numbers: {error}.') from error
-    if values.shape[0] != n_volumes or values.shape[1] not in (6, 12):
-        raise InputError(
-            f'{path} has {values.shape[0]} rows and {values.shape[1]} columns; the time series '
-            f'has {n_volumes} volumes, and 6 or 12 columns are needed.'
-        )
-    names = ['trans_x', 'trans_y', 'trans_z', 'rot_x', 'rot_y', 'rot_z']
-    names += [f'{name}_derivative1' for name in names]
-    return pd.DataFrame(values, columns=names[: values.shape[1]])
-
-
 class _FitGLMInputSpec(BaseInterfaceInputSpec):
     series_file = File(exists=True, mandatory=True, desc='smoothed dense time series')
+    source_file = File(exists=True, desc='time series before smoothing, for messages')
+    origin = traits.Enum('hcp', 'fmriprep', usedefault=True, desc='who preprocessed the run')
     design_file = File(exists=True, mandatory=True, desc='design matrix')
     contrasts_file = File(exists=True, mandatory=True, desc='weights of the contrasts')
 
@@ -253,23 +137,32 @@ class FitGLM(SimpleInterface):
     def _run_interface(self, runtime: Any) -> Any:
         from ketbids.stats.firstlevel import fit_glm, scale_factor
 
+        source = self.inputs.source_file
+        source = source if isdefined(source) else self.inputs.series_file
         series = read_series(Path(self.inputs.series_file))
         design = read_table(Path(self.inputs.design_file))
         plan = read_json(Path(self.inputs.contrasts_file))
         if not plan['weights']:
             reasons = '; '.join(f'{name}: {why}' for name, why in plan['not_estimable'].items())
-            raise InputError(f'{self.inputs.series_file}: no contrast can be estimated. {reasons}')
+            raise InputError(f'{source}: no contrast can be estimated. {reasons}')
+        filled = with_data(series.data, Path(source))
         names = list(plan['weights'])
         weights = np.array(list(plan['weights'].values()))
-        mean, sd = series.data.mean(axis=0, dtype=float), series.data.std(axis=0, dtype=float)
-        scale = scale_factor(mean, sd, mode='grandMean')
-        fit = fit_glm(
-            series.data * np.float32(scale.factor),
-            design.to_numpy(float),
-            weights,
-            order=self._order,
-            names=list(design.columns),
-        )
+        mean = np.where(filled, series.data.mean(axis=0, dtype=float), np.nan)
+        sd = series.data.std(axis=0, dtype=float)
+        scale = scale_factor(mean, sd, 'grandMean' if self.inputs.origin == 'hcp' else 'median')
+        data = series.data * np.float32(scale.factor)
+        data[:, ~filled] = np.nan
+        try:
+            fit = fit_glm(
+                data,
+                design.to_numpy(float),
+                weights,
+                order=self._order,
+                names=list(design.columns),
+            )
+        except InputError as error:
+            raise InputError(f'{source}: {error}') from error
         for statistic in STATISTICS:
             self._results[statistic] = [
                 _save(runtime, f'{statistic}_{name}', name, values, series.models)
@@ -289,7 +182,10 @@ class FitGLM(SimpleInterface):
                 'NoiseModel': f'AR({self._order}), per grayordinate, stationary likelihood',
                 'RegressorPeaks': plan['peaks'],
                 'NotEstimable': plan['not_estimable'],
-                'RepetitionTime': series.repetition_time,
+                'ConfoundColumns': plan['confounds'],
+                'RepetitionTime': plan['repetition_time'],
+                'SliceTimingReference': plan['slice_time_ref'],
+                'GrayordinatesWithoutData': int(np.isnan(fit.effect[0]).sum()),
                 'SignalUnits': scale.text,
                 'MeanSignal': None if np.isnan(scale.mean) else scale.mean,
             }
@@ -309,6 +205,7 @@ class _CombineRunsInputSpec(BaseInterfaceInputSpec):
     effect = InputMultiObject(traits.List(File(exists=True)), mandatory=True, desc='per run')
     variance = InputMultiObject(traits.List(File(exists=True)), mandatory=True, desc='per run')
     sidecars = InputMultiObject(traits.List(traits.Dict), mandatory=True, desc='per run')
+    series_files = traits.List(traits.Str, desc='time series of each run, for messages')
 
 
 class CombineRuns(SimpleInterface):
@@ -329,16 +226,18 @@ class CombineRuns(SimpleInterface):
             )
         ]
         names = list(dict.fromkeys(name for run in runs for name in run))
-        _, models = read_maps(Path(i.effect[0][0]))
+        firsts = [Path(effect[0]) for effect in i.effect]
+        geometry = [read_maps(path)[1] for path in firsts]
+        series = i.series_files if isdefined(i.series_files) else firsts
+        assert_same_models(geometry, [Path(path) for path in series])
+        models = geometry[0]
         results: dict[str, list[Any]] = {key: [] for key in (*STATISTICS, 'sidecars')}
         for name in names:
             parts = [run[name] for run in runs if name in run]
-            stacks = []
-            for which in (0, 1):
-                paths = [Path(part[which]) for part in parts]
-                loaded = [read_maps(path) for path in paths]
-                assert_same_models([found for _, found in loaded], paths)
-                stacks.append(np.concatenate([data for data, _ in loaded]).astype(float))
+            stacks = [
+                np.concatenate([read_maps(Path(part[which]))[0] for part in parts]).astype(float)
+                for which in (0, 1)
+            ]
             dof = sum(part[2]['DegreesOfFreedom'] for part in parts)
             effect, variance = combine_runs(*stacks)
             t = effect / np.sqrt(variance)
@@ -346,9 +245,12 @@ class CombineRuns(SimpleInterface):
             for statistic, values in combined.items():
                 stem = f'{statistic}_{name}'
                 results[statistic].append(_save(runtime, stem, name, values, models))
+            sidecars = [part[2] for part in parts]
             results['sidecars'].append(
                 {
-                    **parts[0][2],
+                    **sidecars[0],
+                    'ConfoundColumns': _union(s.get('ConfoundColumns', ()) for s in sidecars),
+                    'GrayordinatesWithoutData': int(np.isnan(effect).sum()),
                     'DegreesOfFreedom': dof,
                     'Runs': len(parts),
                     'Estimator': 'fixed effects',
@@ -356,3 +258,7 @@ class CombineRuns(SimpleInterface):
             )
         self._results.update(results, contrasts=names, density=models.density)
         return runtime
+
+
+def _union(lists: Iterable[Iterable[str]]) -> list[str]:
+    return list(dict.fromkeys(name for names in lists for name in names))

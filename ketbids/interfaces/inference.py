@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ['ClusterTables', 'GroupTest']
 
 #: Statistics without a direction, and those of each direction.
-PLAIN = ('effect', 'variance', 't', 'z')
+PLAIN = ('effect', 'variance', 't', 'z', 'coverage')
 DIRECTED = ('tfce', 'puncorrected', 'pfwe', 'logpfwe')
 
 
@@ -44,6 +44,14 @@ class _GroupTestInputSpec(BaseInterfaceInputSpec):
     seed = traits.Int(mandatory=True)
     tails = traits.Enum('two', 'each', 'positive', mandatory=True)
     alpha = traits.Range(low=0.0, high=1.0, value=0.05, usedefault=True)
+    min_coverage = traits.Range(
+        low=0.0,
+        high=1.0,
+        value=1.0,
+        exclude_low=True,
+        usedefault=True,
+        desc='share of the maps that must have a value where it is tested',
+    )
     num_threads = traits.Range(low=1, value=1, usedefault=True, nohash=True)
 
 
@@ -79,6 +87,7 @@ class GroupTest(SimpleInterface):
             tails=i.tails,
             alpha=i.alpha,
             threads=i.num_threads,
+            min_coverage=i.min_coverage,
         )
         result = permutation_test(
             data,
@@ -88,6 +97,7 @@ class GroupTest(SimpleInterface):
             adjacency(models, surfaces),
             extent,
             options,
+            row_names=row_names(rows),
         )
         maps = {name: getattr(result, name) for name in PLAIN}
         for direction, pfwe in result.pfwe.items():
@@ -134,7 +144,10 @@ def summarise(result: 'TestResult', options: 'TestOptions', n_maps: int) -> dict
         'SignificantGrayordinates': {
             d: int(np.sum(p < options.alpha)) for d, p in result.pfwe.items()
         },
+        'MinimumCoverage': options.min_coverage,
         'GrayordinatesInMask': int(result.mask.sum()),
+        'GrayordinatesIncomplete': int((result.mask & (result.coverage < 1)).sum()),
+        'GrayordinatesLost': int((~result.mask & (result.coverage > 0)).sum()),
         'Grayordinates': len(result.mask),
         'Assumptions': result.assumptions,
         'Warnings': list(result.warnings),
@@ -158,6 +171,15 @@ def read_effects(rows: pd.DataFrame, root: Path) -> tuple[npt.NDArray[np.float64
     if 'minus_path' in rows:
         data = data[: len(rows)] - data[len(rows) :]
     return data, loaded[0][1]
+
+
+def row_names(rows: pd.DataFrame) -> list[str]:
+    """Name the maps of a design for sentences: participant and sessions, as far as given."""
+    names = rows['participant_id'].astype(str) if 'participant_id' in rows else rows['path']
+    for column, link in (('session_id', ' '), ('minus_session_id', ' minus ')):
+        if column in rows:
+            names = names + (link + rows[column].astype(str)).where(rows[column].notna(), '')
+    return names.tolist()
 
 
 def mean_areas(left: list[str], right: list[str], models: BrainModels) -> tuple[dict, dict]:

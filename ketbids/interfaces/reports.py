@@ -15,10 +15,13 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from ketbids.interfaces.firstlevel import read_movement, read_surfaces
-from ketbids.io.cifti import read_maps, series_timing
+from ketbids.interfaces.firstlevel import read_surfaces
+from ketbids.interfaces.rundesign import TimedInputSpec, paths
+from ketbids.io.cifti import read_maps
+from ketbids.io.confounds import read_movement
 from ketbids.io.files import read_json, write_bytes, write_json
 from ketbids.io.tables import read_table
+from ketbids.io.timing import run_timing
 from ketbids.reports.page import Picture, RunSection, SessionSection
 from ketbids.reports.tables import Table
 
@@ -28,17 +31,20 @@ __all__ = ['AnalysisFigures', 'DescribeRun', 'DescribeVisit', 'MapFigures', 'Run
 HCP_FWHM = 2.0
 
 
-class _RunFiguresInputSpec(BaseInterfaceInputSpec):
+class _MovedInputSpec(TimedInputSpec):
+    confounds_file = File(exists=True, desc='table with the head movement; undefined: none')
+    origin = traits.Enum('hcp', 'fmriprep', usedefault=True, desc='who preprocessed the run')
+
+
+class _RunFiguresInputSpec(_MovedInputSpec):
     trials_file = File(exists=True, mandatory=True, desc='coded trials')
     design_file = File(exists=True, mandatory=True, desc='design matrix')
-    series_file = File(exists=True, mandatory=True, desc='dense time series, for its timing')
-    movement_file = File(exists=True, mandatory=True, desc='movement regressors')
     conditions = traits.List(traits.Str, mandatory=True, desc='names of the conditions')
 
 
 class _RunFiguresOutputSpec(TraitedSpec):
     design = File(exists=True, desc='design matrix')
-    motion = File(exists=True, desc='head movement')
+    motion = File(exists=True, desc='head movement, if there is a table of it')
 
 
 class RunFigures(SimpleInterface):
@@ -51,17 +57,19 @@ class RunFigures(SimpleInterface):
         from ketbids.reports.figures import design_figure, motion_figure
 
         i, cwd = self.inputs, Path(runtime.cwd)
-        n_volumes, repetition_time = series_timing(Path(i.series_file))
+        timing = run_timing(Path(i.series_file), paths(i.sidecars))
+        repetition_time = timing.repetition_time
         trials = read_table(Path(i.trials_file))
         onsets = {
             name: trials.loc[trials['condition'] == name, 'onset'].tolist()
             for name in i.conditions
         }
         design = design_figure(read_table(Path(i.design_file)), repetition_time, onsets=onsets)
-        movement = read_movement(Path(i.movement_file), n_volumes).iloc[:, :6]
-        motion = motion_figure(movement, repetition_time=repetition_time)
         self._results['design'] = str(write_bytes(cwd / 'design.png', design))
-        self._results['motion'] = str(write_bytes(cwd / 'motion.png', motion))
+        if isdefined(i.confounds_file):
+            movement = read_movement(Path(i.confounds_file), timing.n_volumes, i.origin)
+            motion = motion_figure(movement, repetition_time=repetition_time)
+            self._results['motion'] = str(write_bytes(cwd / 'motion.png', motion))
         return runtime
 
 
@@ -109,20 +117,19 @@ class MapFigures(SimpleInterface):
         return runtime
 
 
-class _DescribeRunInputSpec(BaseInterfaceInputSpec):
+class _DescribeRunInputSpec(_MovedInputSpec):
     title = traits.Str(mandatory=True, desc='heading')
     base_directory = traits.Str(mandatory=True, nohash=True, desc='what picture paths are below')
     trials_file = File(exists=True, mandatory=True)
     contrasts_file = File(exists=True, mandatory=True)
-    series_file = File(exists=True, mandatory=True)
-    movement_file = File(exists=True, mandatory=True)
-    sidecars = traits.List(traits.Dict, mandatory=True, desc='metadata of the maps')
+    maps_sidecars = traits.List(traits.Dict, mandatory=True, desc='metadata of the maps')
     conditions = traits.List(traits.Dict, mandatory=True, desc='conditions of the model file')
     fwhm = traits.Float(mandatory=True, desc='added smoothing, mm')
     denoised = traits.Bool(mandatory=True, desc='the series went through FIX')
+    sets = traits.List(traits.Str, desc='sets of confounds in the model')
     contrasts = traits.List(traits.Str, mandatory=True)
     design = traits.Str(mandatory=True, desc='picture')
-    motion = traits.Str(mandatory=True, desc='picture')
+    motion = traits.Str(desc='picture, if there is one')
     maps = traits.Either(traits.Str, traits.List(traits.Str), mandatory=True, desc='pictures')
 
 
@@ -151,7 +158,9 @@ class DescribeRun(SimpleInterface):
             notes=tuple(trial_notes(trials)),
             warnings=tuple(self._warnings()),
             design=Picture(self._relative(i.design), 'Design'),
-            motion=Picture(self._relative(i.motion), 'Head movement'),
+            motion=Picture(self._relative(i.motion), 'Head movement')
+            if isdefined(i.motion)
+            else None,
             maps=tuple(
                 Picture(self._relative(path), f'{name}: z')
                 for name, path in zip(i.contrasts, maps, strict=True)
@@ -166,34 +175,54 @@ class DescribeRun(SimpleInterface):
         return Path(path).relative_to(self.inputs.base_directory).as_posix()
 
     def _facts(self) -> list[tuple[str, str]]:
+        i = self.inputs
+        timing = run_timing(Path(i.series_file), paths(i.sidecars))
+        return [
+            ('Time series', Path(i.series_file).name),
+            ('Volumes', str(timing.n_volumes)),
+            ('Repetition time', f'{timing.repetition_time:g} s'),
+            ('Time of a volume', f'{timing.slice_time_ref * timing.repetition_time:g} s'),
+            ('Smoothing', self._smoothing()),
+            ('Noise model', str(i.maps_sidecars[0]['NoiseModel'])),
+            ('Degrees of freedom', f'{i.maps_sidecars[0]["DegreesOfFreedom"]:g}'),
+            ('Units', str(i.maps_sidecars[0]['SignalUnits'])),
+            ('Confounds in the model', self._confounds()),
+            *self._movement(timing.n_volumes),
+        ]
+
+    def _smoothing(self) -> str:
+        i = self.inputs
+        if i.origin != 'hcp':
+            return f'{i.fwhm:g} mm FWHM added'
+        return (
+            f'{i.fwhm:g} mm FWHM added; {hypot(i.fwhm, HCP_FWHM):.2f} mm with the '
+            f'{HCP_FWHM:g} mm of the HCP pipelines'
+        )
+
+    def _confounds(self) -> str:
+        i = self.inputs
+        if not (isdefined(i.sets) and i.sets):
+            return 'none (FIX)' if i.denoised else 'none'
+        number = len(i.maps_sidecars[0]['ConfoundColumns'])
+        return f'{", ".join(i.sets)}: {number} regressors'
+
+    def _movement(self, n_volumes: int) -> list[tuple[str, str]]:
         from ketbids.stats.motion import framewise_displacement
 
         i = self.inputs
-        n_volumes, repetition_time = series_timing(Path(i.series_file))
-        movement = read_movement(Path(i.movement_file), n_volumes).iloc[:, :6].to_numpy()
+        if not isdefined(i.confounds_file):
+            return [('Head movement', 'unknown: there is no table of it')]
+        movement = read_movement(Path(i.confounds_file), n_volumes, i.origin).to_numpy()
         displacement = framewise_displacement(movement, rotation_unit='deg')
-        total = hypot(i.fwhm, HCP_FWHM)
-        return [
-            ('Time series', Path(i.series_file).name),
-            ('Volumes', str(n_volumes)),
-            ('Repetition time', f'{repetition_time:g} s'),
-            (
-                'Smoothing',
-                f'{i.fwhm:g} mm FWHM added; {total:.2f} mm with the {HCP_FWHM:g} mm of the HCP '
-                'pipelines',
-            ),
-            ('Noise model', str(i.sidecars[0]['NoiseModel'])),
-            ('Degrees of freedom', f'{i.sidecars[0]["DegreesOfFreedom"]:g}'),
-            ('Units', str(i.sidecars[0]['SignalUnits'])),
-            ('Confounds in the model', 'none (FIX)' if i.denoised else 'movement regressors'),
-            ('Mean framewise displacement', f'{np.nanmean(displacement):.3f} mm'),
-        ]
+        return [('Mean framewise displacement', f'{np.mean(displacement):.3f} mm')]
 
     def _warnings(self) -> list[str]:
         plan = read_json(Path(self.inputs.contrasts_file))
         dropped = [
             f'No trial of {name}: the condition is not in the design.' for name in plan['dropped']
         ]
+        empty = self.inputs.maps_sidecars[0]['GrayordinatesWithoutData']
+        without = [f'{empty} grayordinates are constant or not finite over time: NaN in the maps.']
         return (
             plan['notes']
             + dropped
@@ -201,6 +230,7 @@ class DescribeRun(SimpleInterface):
                 f'The contrast {name} cannot be estimated: {why}'
                 for name, why in plan['not_estimable'].items()
             ]
+            + (without if empty else [])
         )
 
 

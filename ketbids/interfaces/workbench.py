@@ -5,11 +5,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from nipype.interfaces.base import BaseInterfaceInputSpec, SimpleInterface, traits
 
 from ketbids.errors import KetbidsError
-from ketbids.interfaces.firstlevel import SmoothingInputSpec, SmoothingOutputSpec
+from ketbids.interfaces.firstlevel import (
+    SmoothingInputSpec,
+    SmoothingOutputSpec,
+    read_surfaces,
+    with_data,
+)
 from ketbids.io.cifti import read_series, write_maps
 
 __all__ = ['CiftiSmoothing']
@@ -55,7 +59,7 @@ class _CiftiSmoothingInputSpec(SmoothingInputSpec, _WorkbenchInputSpec):
 class CiftiSmoothing(_Workbench):
     """Smooth along the surfaces and within each subcortical structure.
 
-    Grayordinates without data (all 0, or not finite) neither give nor get anything: they are
+    Grayordinates without data (constant, or not finite) neither give nor get anything: they are
     kept out by ``-cifti-roi`` and are 0 in the result.
     """
 
@@ -71,8 +75,11 @@ class CiftiSmoothing(_Workbench):
         return ['-cifti-smoothing', i.in_file, *kernel, *surfaces, *roi]
 
     def _run_interface(self, runtime: Any) -> Any:
-        series = read_series(Path(self.inputs.in_file))
-        filled = np.isfinite(series.data).all(axis=0) & (series.data != 0).any(axis=0)
+        i = self.inputs
+        series = read_series(Path(i.in_file))
+        # The command's own messages do not say which surface does not fit.
+        read_surfaces([i.left_surface, i.right_surface], series.models)
+        filled = with_data(series.data, Path(i.in_file))
         if not filled.all():
             roi = Path(runtime.cwd) / 'roi.dscalar.nii'
             self._roi = write_maps(roi, {'data': filled}, series.models)

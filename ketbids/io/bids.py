@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ketbids.errors import InputError
+from ketbids.io.database import index_events, indexed_events
+from ketbids.io.filters import BidsFilter
+from ketbids.io.folders import labels_of
 from ketbids.io.tables import read_table
 
 __all__ = [
     'Exclusion',
     'RunKey',
+    'entities_of',
     'excluded_by',
     'find_events',
     'participant_labels',
@@ -20,21 +24,47 @@ __all__ = [
 
 @dataclass(frozen=True, order=True)
 class RunKey:
-    """Which run: labels without prefix; empty text where the dataset has no such level."""
+    """Which run: labels without prefix; empty text where the dataset has no such level.
+
+    Runs sort by visit, then reconstruction, direction and run.
+    """
 
     participant: str
     session: str
     task: str
+    acquisition: str = field(default='', kw_only=True)
+    reconstruction: str = field(default='', kw_only=True)
+    direction: str = field(default='', kw_only=True)
     run: str = ''
 
     def __str__(self) -> str:
         """Give the BIDS name of the run."""
-        parts = zip(
-            ('sub', 'ses', 'task', 'run'),
-            (self.participant, self.session, self.task, self.run),
-            strict=True,
+        parts = (
+            ('sub', self.participant),
+            ('ses', self.session),
+            ('task', self.task),
+            ('acq', self.acquisition),
         )
+        names = [f'{key}-{value}' for key, value in parts if value]
+        return '_'.join([*names, *([self.label] if self.label else [])])
+
+    @property
+    def label(self) -> str:
+        """What tells the run from others of its visit, e.g. ``dir-LR_run-1``; may be empty."""
+        parts = (('rec', self.reconstruction), ('dir', self.direction), ('run', self.run))
         return '_'.join(f'{key}-{value}' for key, value in parts if value)
+
+    @property
+    def visit(self) -> 'RunKey':
+        """The key without what tells apart the runs of a visit."""
+        return RunKey(self.participant, self.session, self.task, acquisition=self.acquisition)
+
+    @property
+    def title(self) -> str:
+        """Task, acquisition and run in words, e.g. ``Task carit, dir LR, run 1``."""
+        parts = [f'acq-{self.acquisition}'] if self.acquisition else []
+        parts += self.label.split('_') if self.label else []
+        return ', '.join([f'Task {self.task}', *(part.replace('-', ' ') for part in parts)])
 
 
 @dataclass(frozen=True)
@@ -69,11 +99,25 @@ def participant_labels(bids_dir: Path) -> list[str]:
     if not (bids_dir / 'dataset_description.json').is_file():
         raise InputError(f'{bids_dir} is not a BIDS dataset: it has no dataset_description.json.')
     labels = sorted(
-        path.name.removeprefix('sub-') for path in bids_dir.glob('sub-*') if path.is_dir()
+        path.name.removeprefix('sub-')
+        for path in bids_dir.glob('sub-*')
+        if re.fullmatch(r'sub-[A-Za-z0-9]+', path.name) and path.is_dir()
     )
     if not labels:
         raise InputError(f'{bids_dir} has no participant folder (sub-*).')
     return labels
+
+
+#: BIDS entities of a run, by the fields of `RunKey`.
+_ENTITIES = {
+    'participant': 'sub',
+    'session': 'ses',
+    'task': 'task',
+    'acquisition': 'acq',
+    'reconstruction': 'rec',
+    'direction': 'dir',
+    'run': 'run',
+}
 
 
 def find_events(
@@ -83,32 +127,30 @@ def find_events(
     sessions: Collection[str] = (),
     tasks: Collection[str] = (),
     runs: Collection[str] = (),
+    filters: BidsFilter | None = None,
+    database_dir: Path | None = None,
 ) -> dict[RunKey, Path]:
     """Find the events files of the chosen participants; empty selections mean all.
 
-    Only the folders of the chosen participants are indexed.
-    """
-    from bids.layout import BIDSLayout, BIDSLayoutIndexer
+    Without a database only the folders of the chosen participants are indexed.
 
-    others = set(participant_labels(bids_dir)) - set(participants)
-    ignore = [re.compile(rf'^/?sub-{re.escape(label)}(/|$)') for label in sorted(others)]
-    ignore += [re.compile(r'^/?(derivatives|sourcedata|code|stimuli)(/|$)')]
-    layout = BIDSLayout(
-        bids_dir,
-        validate=False,
-        indexer=BIDSLayoutIndexer(validate=False, index_metadata=False, ignore=ignore),
-    )
+    Raises
+    ------
+    InputError
+        If a run has two events files, or the database cannot be used.
+    """
+    if database_dir is None:
+        everybody = set(participants) >= set(participant_labels(bids_dir))
+        names = index_events(bids_dir, None if everybody else sorted(participants))
+    else:
+        names = indexed_events(bids_dir, database_dir, sorted(participants))
+    filters = filters or BidsFilter()
     found: dict[RunKey, Path] = {}
-    for file in layout.get(suffix='events', extension='.tsv'):
-        entities = file.get_entities()
-        if 'subject' not in entities or 'task' not in entities:
+    for path in sorted(names):
+        labels = labels_of(path.name)
+        if 'sub' not in labels or 'task' not in labels:
             continue
-        key = RunKey(
-            participant=str(entities['subject']),
-            session=str(entities.get('session', '')),
-            task=str(entities['task']),
-            run=_run_label(file.filename),
-        )
+        key = RunKey(**{name: labels.get(short, '') for name, short in _ENTITIES.items()})
         wanted = (
             (participants, key.participant),
             (sessions, key.session),
@@ -117,16 +159,20 @@ def find_events(
         )
         if not all(not choice or label in choice for choice, label in wanted):
             continue
+        if not filters.admits(entities_of(key) | {'ceagent': labels.get('ce', '')}):
+            continue
         if key in found:
-            raise InputError(f'{file.path} and {found[key]} are two events files of one run.')
-        found[key] = Path(file.path)
+            raise InputError(
+                f'{path} and {found[key]} are two events files of one run. Rename or remove one.'
+            )
+        found[key] = path
     return dict(sorted(found.items()))
 
 
-def _run_label(name: str) -> str:
-    """Give the run label as it is spelled (pybids turns ``01`` into a number)."""
-    match = re.search(r'_run-([A-Za-z0-9]+)', name)
-    return match[1] if match else ''
+def entities_of(key: RunKey) -> dict[str, str]:
+    """Give the labels of a run by the names that pybids and filter files have for them."""
+    labels = {name: str(getattr(key, name)) for name in _ENTITIES}
+    return {'subject' if name == 'participant' else name: v for name, v in labels.items()}
 
 
 def read_exclusions(path: Path) -> list[Exclusion]:

@@ -19,6 +19,7 @@ __all__ = [
     'assert_same_models',
     'brain_model_axis',
     'brain_models',
+    'labels_misfit',
     'read_labels',
     'read_maps',
     'read_series',
@@ -32,7 +33,10 @@ __all__ = [
 
 
 class Series(NamedTuple):
-    """A dense time series: data (n_volumes, n_grayordinates), its geometry and TR in seconds."""
+    """A dense time series: data (n_volumes, n_grayordinates), its geometry and TR in seconds.
+
+    The TR is NaN if the header does not say it.
+    """
 
     data: npt.NDArray[np.float32]
     models: BrainModels
@@ -110,7 +114,18 @@ def _axis(mapping: bytes) -> Any:
 
 @lru_cache(maxsize=16)
 def _models(mapping: bytes) -> BrainModels:
-    return brain_models(_axis(mapping))
+    models = brain_models(_axis(mapping))
+    for name in models.names:
+        here = models.where(name)
+        size: tuple[int, ...] = models.volume_shape or (0, 0, 0)
+        places = models.voxel[here]
+        if name in models.n_vertices:
+            places, size = models.vertex[here, None], (int(models.n_vertices[name]),)
+        if (places < 0).any() or (places >= size).any():
+            raise ValueError(f'{name} has grayordinates outside its surface or volume')
+        if len(np.unique(np.ravel_multi_index(tuple(places.T), size))) < len(places):
+            raise ValueError(f'{name} has grayordinates twice')
+    return models
 
 
 class _File(NamedTuple):
@@ -145,6 +160,7 @@ def _open(path: Path, kind: str) -> _File:
         size = len(_models(dimensions['1'])) if found[1:] == ['BRAIN_MODELS'] else 0
         if found[:1] == [kind]:
             _axis(dimensions['0'])  # fails here if the XML is damaged
+        _check_size(path, image)
     except FileNotFoundError as error:
         raise InputError(f'{path} does not exist.') from error
     except Exception as error:  # nibabel, zlib and expat each have errors of their own
@@ -153,6 +169,14 @@ def _open(path: Path, kind: str) -> _File:
         axes = ' x '.join(found).replace('_', ' ').lower() or 'not those of CIFTI-2'
         raise InputError(f'{path} is not a {called} file: its axes are {axes}.')
     return _File(path, image, dimensions['0'], dimensions['1'])
+
+
+def _check_size(path: Path, image: Any) -> None:
+    """Find a truncated file before its data are needed."""
+    size, dtype = Path(path).stat().st_size, image.header.get_data_dtype()
+    expected = image.dataobj.offset + int(np.prod(image.shape, dtype=np.int64)) * dtype.itemsize
+    if Path(path).suffix != '.gz' and size < expected:
+        raise ValueError(f'it is truncated: {size} bytes instead of {expected}')
 
 
 def _attribute(mapping: bytes, name: bytes) -> str:
@@ -166,25 +190,25 @@ def read_series(path: Path) -> Series:
     Raises
     ------
     InputError
-        If the file is missing, damaged, or not a dense time series in seconds.
+        If the file is missing, damaged, or not a dense time series.
     """
     file = _open(path, 'SERIES')
-    repetition_time = _repetition_time(file)
-    return Series(file.data, _models(file.columns), repetition_time)
+    return Series(file.data, _models(file.columns), _repetition_time(file))
 
 
 def series_timing(path: Path) -> tuple[int, float]:
-    """Read the number of volumes and the TR in seconds from the header alone."""
+    """Read the number of volumes and the TR in seconds from the header alone.
+
+    The TR is NaN if the header does not say it (see `ketbids.io.timing.run_timing`).
+    """
     file = _open(path, 'SERIES')
     return file.image.shape[4], _repetition_time(file)
 
 
 def _repetition_time(file: _File) -> float:
     axis = _axis(file.rows)
-    if axis.unit != 'SECOND' or not axis.step > 0:
-        raise InputError(
-            f'{file.path}: the time step is {axis.step} {axis.unit}; seconds are needed.'
-        )
+    if axis.unit != 'SECOND' or not 0 < axis.step < np.inf:
+        return float('nan')
     return float(axis.step)
 
 
@@ -245,8 +269,11 @@ def _write(
 def write_series(
     target: Path, data: npt.ArrayLike, models: BrainModels, repetition_time: float
 ) -> Path:
-    """Write (n_volumes, n_grayordinates) as a float32 ``.dtseries.nii``; TR in seconds."""
-    rows = (0.0, float(repetition_time), np.shape(data)[0])
+    """Write (n_volumes, n_grayordinates) as a float32 ``.dtseries.nii``; TR in seconds.
+
+    A TR of NaN is written as 0.
+    """
+    rows = (0.0, float(np.nan_to_num(repetition_time)), np.shape(data)[0])
     return _write(target, data, 'SERIES', rows, models)
 
 
@@ -329,6 +356,31 @@ def write_surface(
     with written_aside(target) as aside:
         image.to_filename(aside)
     return Path(target)
+
+
+def labels_misfit(labels: Path, series: Path) -> str | None:
+    """Say why labels cannot be used with a time series; None if they can.
+
+    Labels of surface vertices fit if each of their surfaces has as many vertices as the series'.
+
+    Raises
+    ------
+    InputError
+        The series cannot be read.
+    """
+    models = _models(_open(series, 'SERIES').columns)
+    try:
+        found = read_labels(labels).models
+    except InputError as error:
+        return str(error)
+    for name in found.surface_names:
+        vertices, wanted = found.n_vertices[name], models.n_vertices.get(name)
+        if vertices != wanted:
+            there = 'no such surface' if wanted is None else f'{wanted} vertices'
+            return f'{labels} has {vertices} vertices of {name}, the time series {there}.'
+    if not found.surface_names:
+        return f'{labels} has no surface.'
+    return None
 
 
 def assert_same_models(models: Sequence[BrainModels], paths: Sequence[Path]) -> None:

@@ -1,105 +1,245 @@
 """Find preprocessed runs in a study folder of the HCP pipelines."""
 
+import json
 import re
-from collections.abc import Sequence
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from ketbids.errors import InputError
+from ketbids.errors import InputError, UsageError
 from ketbids.io.bids import RunKey
+from ketbids.io.filters import BidsFilter
+from ketbids.io.folders import Folders, labels_of
+from ketbids.io.meshes import density_name, make_anatomy, mesh_name, one_of
 from ketbids.io.preprocessed import Anatomy, PreprocessedRun
 
-__all__ = ['find_preprocessed']
+__all__ = ['HcpPattern', 'find_run', 'looked_for', 'parse_pattern']
 
-#: File name endings of a run's dense time series, the most processed first.
-_SERIES = (
-    '_Atlas_MSMAll_hp*_clean.dtseries.nii',
-    '_Atlas_hp*_clean.dtseries.nii',
-    '_Atlas_MSMAll.dtseries.nii',
-    '_Atlas.dtseries.nii',
+_PLACEHOLDERS = ('participant', 'session', 'task', 'acquisition', 'direction', 'run')
+
+#: What follows the name of the run: resolution (of the 7 T release), registration, cleaning by
+#: FIX with its high-pass, then by reclassified components and by temporal ICA.
+_SERIES = re.compile(
+    r'_Atlas(?P<resolution>_[0-9.]+mm)?(?P<registration>_MSM[A-Za-z0-9]*)?'
+    r'(?P<clean>_hp(?:pd)?[0-9]+_clean(?P<steps>(?:_rclean)?(?:_tclean)?))?\.dtseries\.nii'
 )
 
 
-def _entity(name: str, key: str) -> str:
-    match = re.search(rf'(?:^|_){key}-([A-Za-z0-9]+)(?=_|$)', name)
-    return match[1] if match else ''
+@dataclass(frozen=True)
+class HcpPattern:
+    """Names of session and run folders; `run` is None where BIDS entities name the runs."""
+
+    session: str
+    run: str | None = None
 
 
-def _only(candidates: Sequence[Path], what: str) -> Path:
-    if len(candidates) > 1:
-        names = ' and '.join(str(path) for path in candidates[:2])
-        raise InputError(f'Two candidates for {what}: {names}. Remove or rename one.')
-    return candidates[0]
+def parse_pattern(text: str) -> HcpPattern:
+    """Read ``--hcp-pattern``: ``SESSION[/RUN]``.
+
+    Raises
+    ------
+    UsageError
+        If it cannot name folders, with the reason.
+    """
+    parts = text.split('/')
+    reason = ''
+    if len(parts) > 2:
+        reason = 'it has more than one "/"'
+    for part in parts:
+        try:
+            fields = [name for _, name, _, _ in string.Formatter().parse(part)]
+            extras = any(spec or how for _, _, spec, how in string.Formatter().parse(part))
+        except ValueError:
+            fields, extras = [], True
+        unknown = [name for name in fields if name is not None and name not in _PLACEHOLDERS]
+        if not part:
+            reason = 'a part of it is empty'
+        elif part in ('.', '..') or '\0' in part:
+            reason = f'{part!r} is no name of a folder'
+        elif unknown:
+            reason = f'{{{unknown[0]}}} is not known'
+        elif extras or '{{' in part or '}}' in part:
+            reason = 'its braces do not fit'
+    if not reason and '{participant}' not in parts[0]:
+        reason = 'the name of the session folder must hold {participant}'
+    if reason:
+        known = ', '.join(f'{{{name}}}' for name in _PLACEHOLDERS)
+        raise UsageError(
+            f'--hcp-pattern {text!r}: {reason}. It must be SESSION or SESSION/RUN, names of '
+            f'folders with {known} and *.'
+        )
+    return HcpPattern(*parts)
 
 
-def _series(folder: Path) -> tuple[Path, bool] | None:
-    for ending in _SERIES:
-        found = sorted(folder.glob(f'{folder.name}{ending}'))
-        if found:
-            return _only(found, f'the time series of {folder.name}'), '_clean' in ending
+def _compiled(pattern: str, labels: Mapping[str, str]) -> re.Pattern[str]:
+    """Turn a pattern into a regular expression for one run; the task may be in any case."""
+    expression = ''
+    for text, name, _, _ in string.Formatter().parse(pattern):
+        expression += '.*'.join(re.escape(piece) for piece in text.split('*'))
+        if name is not None:
+            label = re.escape(labels[name])
+            expression += f'(?i:{label})' if name == 'task' else label
+    return re.compile(expression, re.DOTALL)
+
+
+def _named(pattern: str, key: RunKey, folder: Path, folders: Folders) -> list[Path]:
+    """List the folders in `folder` whose name fits."""
+    labels = {name: getattr(key, name) for name in _PLACEHOLDERS}
+    used = {name for _, name, _, _ in string.Formatter().parse(pattern) if name}
+    if any(not labels[name] for name in used):
+        return []
+    if '*' not in pattern and '{task}' not in pattern:
+        path = folder / pattern.format(**labels)
+        return [path] if path.is_dir() else []
+    fits = _compiled(pattern, labels)
+    return [folder / name for name in folders.names(folder) if fits.fullmatch(name)]
+
+
+def _session_pattern(key: RunKey, pattern: HcpPattern | None) -> str:
+    if pattern is not None:
+        return pattern.session
+    return 'sub-{participant}_ses-{session}' if key.session else 'sub-{participant}'
+
+
+def _is_of(name: str, key: RunKey) -> bool:
+    """Tell by its BIDS entities if a folder is of a run."""
+    labels = labels_of(name)
+    if labels.get('task') != key.task or labels.get('run', '') != key.run:
+        return False
+    others = {'acq': key.acquisition, 'rec': key.reconstruction, 'dir': key.direction}
+    return all(labels.get(short, label) == label or not label for short, label in others.items())
+
+
+def _description(name: str) -> str:
+    """Letters and digits of what a series' name says of its processing, e.g. MSMAllhp0clean."""
+    text = name.partition('_Atlas')[2].removesuffix('.dtseries.nii')
+    return re.sub(r'[^A-Za-z0-9]', '', text)
+
+
+def _candidates(
+    folder: Path, filters: BidsFilter, folders: Folders
+) -> list[tuple[Path, re.Match]]:
+    """List the series of a run that the filter admits, only those that are processed furthest."""
+    found = []
+    for name in folders.names(folder):
+        match = _SERIES.fullmatch(name.removeprefix(folder.name))
+        if not match or not name.startswith(folder.name):
+            continue
+        labels = {'space': 'fsLR', 'desc': _description(match[0])}
+        if 'density' in filters.entities:
+            labels['density'] = density_name(folder / name)
+        if filters.admits(labels):
+            found.append((folder / name, match))
+    ranks = [
+        (match['clean'] is not None, match['registration'] is not None, len(match['steps'] or ''))
+        for _, match in found
+    ]
+    best = max(ranks, default=None)
+    return [item for item, rank in zip(found, ranks, strict=True) if rank == best]
+
+
+def _surfaces(
+    space: Path, name: str, kind: str, registrations: tuple[str, ...], mesh: str
+) -> tuple[Path, Path] | None:
+    """Find the surfaces of both hemispheres; those of the finest mesh lie one folder up."""
+    for registration in registrations:
+        for folder in (space / f'fsaverage_LR{mesh}', space):
+            left, right = (
+                folder / f'{name}.{hemi}.{kind}{registration}.{mesh}_fs_LR.surf.gii'
+                for hemi in 'LR'
+            )
+            if left.is_file() != right.is_file():
+                missing = right if left.is_file() else left
+                raise InputError(f'{missing} is missing: the surfaces of {name} are incomplete.')
+            if left.is_file():
+                return left, right
     return None
 
 
-def _anatomy(folder: Path, name: str, registration: str) -> Anatomy:
-    """Find the surfaces of a session, in ``fsaverage_LR<mesh>``, of the series' registration."""
-    meshes = sorted(folder.glob('fsaverage_LR*k'))
-    if not meshes:
-        raise InputError(f'{folder} has no fsaverage_LR*k folder with surfaces.')
-    mesh = _only(
-        [m for m in meshes if m.name == 'fsaverage_LR32k'] or meshes, f'the mesh of {name}'
-    )
-    size = mesh.name.removeprefix('fsaverage_LR')
-
-    def surface(hemisphere: str, kind: str) -> Path:
-        path = mesh / f'{name}.{hemisphere}.{kind}{registration}.{size}_fs_LR.surf.gii'
-        if not path.is_file():
-            raise InputError(f'{path} is missing: the surfaces of {name} are incomplete.')
-        return path
-
-    labels = mesh / f'{name}.aparc.{size}_fs_LR.dlabel.nii'
-    return Anatomy(
-        midthickness=(surface('L', 'midthickness'), surface('R', 'midthickness')),
-        inflated=(surface('L', 'inflated'), surface('R', 'inflated')),
-        labels=labels if labels.is_file() else None,
-    )
+def _anatomy(space: Path, name: str, match: re.Match[str], mesh: str) -> Anatomy:
+    """Find the surfaces of a session that fit the registration and the mesh of the series."""
+    registration, resolution = match['registration'] or '', match['resolution'] or ''
+    registrations = tuple(dict.fromkeys((resolution + registration, registration)))
+    midthickness = _surfaces(space, name, 'midthickness', registrations, mesh)
+    if midthickness is None:
+        wanted = f'{name}.L.midthickness{registrations[0]}.{mesh}_fs_LR.surf.gii'
+        raise InputError(
+            f'{space / f"fsaverage_LR{mesh}" / wanted} is missing: the surfaces of {name} that '
+            f'belong to its {mesh} time series are incomplete.'
+        )
+    inflated = _surfaces(space, name, 'inflated', registrations, mesh)
+    labels = space / f'fsaverage_LR{mesh}' / f'{name}.aparc.{mesh}_fs_LR.dlabel.nii'
+    if not labels.is_file():
+        labels = space / labels.name
+    anatomy = make_anatomy(midthickness, inflated, labels if labels.is_file() else None, mesh)
+    assert anatomy is not None
+    return anatomy
 
 
-def find_preprocessed(derivatives: Sequence[Path], key: RunKey) -> PreprocessedRun:
-    """Find one run in the first derivatives folder that has it.
+def find_run(
+    root: Path,
+    key: RunKey,
+    *,
+    pattern: HcpPattern | None,
+    filters: BidsFilter,
+    folders: Folders,
+) -> PreprocessedRun | None:
+    """Find one run in a study folder; None if it is not there.
 
-    A session is a folder ``sub-<label>_ses-<label>`` (``sub-<label>`` without sessions), a run a
-    folder below ``MNINonLinear/Results`` whose name holds the BIDS task and run labels.
+    Without a pattern a session is a folder ``sub-<label>_ses-<label>`` (``sub-<label>`` without
+    sessions), a run a folder below ``MNINonLinear/Results`` whose name holds the BIDS task and
+    run labels, and no other acquisition, reconstruction or direction.
 
     Raises
     ------
     InputError
-        If there is none (the message says where it looked), or more than one.
+        If there are two candidates, or files that belong to the run are missing.
     """
-    session = f'sub-{key.participant}' + (f'_ses-{key.session}' if key.session else '')
-    for root in derivatives:
-        folder = Path(root) / session / 'MNINonLinear'
-        results = [
-            (path, *found)
-            for path in sorted(folder.glob('Results/*'))
-            if _entity(path.name, 'task') == key.task
-            and _entity(path.name, 'run') == key.run
-            and (found := _series(path))
+    sessions = _named(_session_pattern(key, pattern), key, root, folders)
+    spaces = [path / 'MNINonLinear' for path in sessions if (path / 'MNINonLinear').is_dir()]
+    found = []
+    for space in spaces:
+        results = space / 'Results'
+        if pattern is not None and pattern.run is not None:
+            runs = _named(pattern.run, key, results, folders)
+        else:
+            runs = [results / name for name in folders.names(results) if _is_of(name, key)]
+        found += [
+            (space, run, candidates)
+            for run in runs
+            if (candidates := _candidates(run, filters, folders))
         ]
-        if not results:
-            continue
-        _only([path for path, _, _ in results], str(key))
-        run, series, denoised = results[0]
-        movement = run / 'Movement_Regressors.txt'
-        if not movement.is_file():
-            raise InputError(f'{movement} is missing.')
-        registration = '_MSMAll' if '_Atlas_MSMAll' in series.name else ''
-        anatomy = _anatomy(folder, session, registration)
-        return PreprocessedRun(
-            series=series,
-            confounds=movement,
-            anatomy=anatomy,
-            origin='hcp',
-            denoised=denoised,
-            root=Path(root),
-        )
-    looked = ', '.join(f'{root}/{session}/MNINonLinear/Results' for root in derivatives)
-    raise InputError(f'{key}: no preprocessed time series. Looked in: {looked or "no folder"}.')
+    if not found:
+        return None
+    one_of([run for _, run, _ in found], str(key), 'Choose one by --hcp-pattern or rename one.')
+    space, run, candidates = found[0]
+    described = [json.dumps(_description(match[0])) for _, match in candidates]
+    one_of(
+        [path for path, _ in candidates],
+        f'the time series of {key}',
+        f'Choose one with --bids-filter-file and {{"bold": {{"desc": {described[0]}}}}}.',
+    )
+    series, match = candidates[0]
+    movement = run / 'Movement_Regressors.txt'
+    if not movement.is_file():
+        raise InputError(f'{movement} is missing.')
+    return PreprocessedRun(
+        series=series,
+        confounds=movement,
+        anatomy=_anatomy(space, space.parent.name, match, mesh_name(series)),
+        origin='hcp',
+        denoised=match['clean'] is not None,
+        root=root,
+    )
+
+
+def looked_for(root: Path, key: RunKey, pattern: HcpPattern | None) -> str:
+    """Say where a run was looked for."""
+    labels = {name: getattr(key, name) or f'<{name}>' for name in _PLACEHOLDERS}
+    session = _session_pattern(key, pattern).format(**labels)
+    if pattern is not None and pattern.run is not None:
+        run = pattern.run.format(**labels)
+    else:
+        run = f'*task-{key.task}*' + (f'run-{key.run}*' if key.run else '')
+    return f'{root}/{session}/MNINonLinear/Results/{run}/*_Atlas*.dtseries.nii'

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from ketbids.errors import InputError
 from ketbids.io.bids import Exclusion, RunKey, excluded_by
-from ketbids.io.hcp import find_preprocessed
+from ketbids.io.derivatives import Derivatives
 from ketbids.io.preprocessed import PreprocessedRun
 
 __all__ = [
@@ -37,28 +37,30 @@ class RunFiles:
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file that the participant level reads for this run."""
-        found = self.preprocessed
-        own = (self.events, found.series, *found.sidecars, *found.anatomy.files)
-        return own if found.confounds is None else (*own, found.confounds)
+        return (self.events, *self.preprocessed.files)
 
 
 @dataclass(frozen=True)
 class Visit:
-    """The runs of one task that a participant did in one session."""
+    """The runs of one task that a participant did in one session, acquired in one way.
+
+    Directions, reconstructions and runs are combined; another acquisition is another visit.
+    """
 
     participant: str
     session: str
     task: str
     runs: tuple[RunFiles, ...]
+    acquisition: str = ''
 
     @property
     def name(self) -> str:
         """BIDS name, e.g. ``sub-01_ses-TP1_task-carit``."""
-        return str(RunKey(self.participant, self.session, self.task))
+        return str(RunKey(self.participant, self.session, self.task, acquisition=self.acquisition))
 
 
 def find_visits(
-    events: Mapping[RunKey, Path], derivatives: Sequence[Path], exclusions: Collection[Exclusion]
+    events: Mapping[RunKey, Path], derivatives: Derivatives, exclusions: Collection[Exclusion]
 ) -> tuple[list[Visit], list[str], dict[str, InputError]]:
     """Pair events files with preprocessed runs.
 
@@ -72,23 +74,36 @@ def find_visits(
         By the name of the visit: a run without usable preprocessed data takes its visit out, not
         the others.
     """
-    runs: dict[tuple[str, str, str], list[RunFiles]] = {}
-    failed: dict[tuple[str, str, str], InputError] = {}
+    runs: dict[RunKey, list[RunFiles]] = {}
+    failed: dict[RunKey, InputError] = {}
+    taken: dict[Path, RunKey] = {}
     left_out = []
     for key, path in sorted(events.items()):
-        visit = (key.participant, key.session, key.task)
         reason = excluded_by(exclusions, key.participant, key.session, key.run)
         if reason is not None:
             left_out.append(f'{key} is excluded: {reason}')
             continue
         try:
-            found = find_preprocessed(derivatives, key)
+            found = derivatives.find(key)
         except InputError as error:
-            failed.setdefault(visit, error)
+            failed.setdefault(key.visit, error)
             continue
-        runs.setdefault(visit, []).append(RunFiles(key, path, found))
-    visits = [Visit(*key, tuple(files)) for key, files in runs.items() if key not in failed]
-    return visits, left_out, {str(RunKey(*key)): error for key, error in failed.items()}
+        twin = taken.setdefault(found.series, key)
+        if twin != key:
+            same = InputError(
+                f'{found.series} would be the time series of {twin} and of {key}: the names of '
+                'the folders do not tell these runs apart (see --hcp-pattern).'
+            )
+            failed.setdefault(twin.visit, same)
+            failed.setdefault(key.visit, same)
+            continue
+        runs.setdefault(key.visit, []).append(RunFiles(key, path, found))
+    visits = [
+        Visit(key.participant, key.session, key.task, tuple(files), key.acquisition)
+        for key, files in runs.items()
+        if key not in failed
+    ]
+    return visits, left_out, {str(key): error for key, error in failed.items()}
 
 
 def link_name(root: Path) -> str:
@@ -117,7 +132,8 @@ def bids_uri(path: Path, roots: Mapping[str, Path]) -> str:
 
 _MAP = re.compile(
     r'sub-(?P<participant_id>[A-Za-z0-9]+)(?:_ses-(?P<session_id>[A-Za-z0-9]+))?'
-    r'_task-(?P<task>[A-Za-z0-9]+)_space-fsLR_den-(?P<density>[A-Za-z0-9]+)'
+    r'_task-(?P<task>[A-Za-z0-9]+)(?:_acq-(?P<acquisition>[A-Za-z0-9]+))?'
+    r'_space-fsLR_den-(?P<density>[A-Za-z0-9]+)'
     r'_contrast-(?P<contrast>[A-Za-z0-9]+)_stat-effect_statmap\.dscalar\.nii'
 )
 
@@ -128,8 +144,8 @@ def find_maps(output_dir: Path, tasks: Collection[str]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``participant_id`` and ``session_id`` (labels), ``task``, ``density``,
-        ``contrast``, ``path`` (below `output_dir`); sorted.
+        Columns ``participant_id`` and ``session_id`` (labels), ``task``, ``acquisition``,
+        ``density``, ``contrast``, ``path`` (below `output_dir`); sorted.
     """
     rows = []
     for pattern in ('sub-*/ses-*/func', 'sub-*/func'):
@@ -142,8 +158,17 @@ def find_maps(output_dir: Path, tasks: Collection[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).sort_values(columns, ignore_index=True)
 
 
-def visit_surfaces(output_dir: Path, participant: str, session: str) -> dict[str, Path]:
+def visit_surfaces(
+    output_dir: Path, participant: str, session: str, density: str | None = None
+) -> dict[str, Path]:
     """Find the surfaces and labels that the participant level put beside a visit's maps.
+
+    Parameters
+    ----------
+    output_dir : Path
+    participant, session : str
+    density : str, optional
+        BIDS den label of the maps, where a session has more than one.
 
     Returns
     -------
@@ -156,14 +181,16 @@ def visit_surfaces(output_dir: Path, participant: str, session: str) -> dict[str
     found = {}
     for hemi in 'LR':
         for kind in SURFACES:
-            paths = sorted(folder.glob(f'*_hemi-{hemi}_space-fsLR_*_{kind}.surf.gii'))
+            name = f'*_hemi-{hemi}_space-fsLR_den-{density or "*"}_{kind}.surf.gii'
+            paths = sorted(folder.glob(name))
             if len(paths) != 1:
                 raise InputError(
                     f'{folder} has {len(paths)} {hemi} {kind} surfaces instead of one: run the '
                     f'participant level of sub-{participant} again.'
                 )
             found[f'{hemi}_{kind}'] = paths[0]
-    labels = sorted(folder.glob('*_atlas-DesikanKilliany_dseg.dlabel.nii'))
+    name = f'*_den-{density or "*"}_atlas-DesikanKilliany_dseg.dlabel.nii'
+    labels = sorted(folder.glob(name))
     if labels:
         found['labels'] = labels[0]
     return found

@@ -53,6 +53,8 @@ class PreprocessedRun:
         The derivatives folder it was found in.
     sidecars : tuple of Path
         JSON files that describe the series, the most specific first.
+    confounds_sidecar : Path or None
+        JSON file that describes the columns of the confounds.
     """
 
     series: Path
@@ -62,3 +64,11 @@ class PreprocessedRun:
     denoised: bool
     root: Path
     sidecars: tuple[Path, ...] = ()
+    confounds_sidecar: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files."""
+        optional = (self.confounds, self.confounds_sidecar)
+        found = tuple(path for path in optional if path is not None)
+        return (self.series, *found, *self.sidecars, *self.anatomy.files)

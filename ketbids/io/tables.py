@@ -1,7 +1,9 @@
 """Tab-separated tables of BIDS, with their data dictionaries."""
 
+import csv
+import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,11 @@ from ketbids.errors import InputError
 from ketbids.io.files import write_json, write_text
 from ketbids.stats.people import is_code
 
-__all__ = ['read_participants', 'read_sessions', 'read_table', 'write_table']
+__all__ = ['read_header', 'read_participants', 'read_table', 'read_texts', 'table_text']
+__all__ += ['typed_column', 'write_table']
 
 #: What BIDS and its users write for a missing value.
-_MISSING = ['n/a', 'N/A', 'NA', 'NaN', 'nan', '']
-
+_MISSING = ('n/a', 'N/A', 'NA', 'NaN', 'nan', '')
 
 #: Columns whose values are names, even where they look like numbers.
 _NAMES = ('participant_id', 'session_id', 'run', 'run_id', 'reason')
@@ -36,44 +38,115 @@ def read_table(path: Path, required: tuple[str, ...] = ()) -> pd.DataFrame:
     InputError
         If the file is missing, not a table in UTF-8, or lacks one of the `required` columns.
     """
-    return _typed(_read_text(path, required))
+    return _typed(read_texts(path, required).reset_index(drop=True))
 
 
-def _read_text(path: Path, required: tuple[str, ...]) -> pd.DataFrame:
-    """Read a TSV file with every value as text or missing."""
-    try:
-        table = pd.read_csv(
-            path,
-            sep='\t',
-            na_values=_MISSING,
-            keep_default_na=False,
-            dtype='str',
-            encoding='utf-8-sig',
-            index_col=False,
-        )
-    except FileNotFoundError as error:
-        raise InputError(f'{path} does not exist.') from error
-    except pd.errors.EmptyDataError as error:
-        raise InputError(f'{path} is empty: a header line with column names is needed.') from error
-    except (OSError, ValueError) as error:
-        raise InputError(f'{path} cannot be read as a tab-separated table: {error}') from error
-    missing = [column for column in required if column not in table.columns]
+def read_texts(path: Path, required: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read a TSV file with every value as text or missing, indexed by line.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not a table in UTF-8, has a row of another length than its
+        header or two columns of one name, or lacks one of the `required` columns.
+    """
+    rows = _rows(Path(path), _bytes(Path(path)))
+    _, header = next(rows, (0, []))
+    header = [name.strip() for name in header]
+    if not any(header):
+        raise InputError(f'{path} is empty: a header line with column names is needed.')
+    lines, cells = [], []
+    for line, row in rows:
+        if len(row) != len(header):
+            raise InputError(
+                f'{path}, line {line}: {len(row)} values, but the header has {len(header)} '
+                'columns. Put one tab between values, and n/a where one is missing.'
+            )
+        lines.append(line)
+        cells.append([None if cell in _MISSING else cell for cell in row])
+    # A tab at the end of every line makes a column without name and values.
+    named = [i for i, name in enumerate(header) if name or any(row[i] for row in cells)]
+    header = [header[i] for i in named]
+    for i, name in enumerate(header):
+        if not name or name in header[:i]:
+            what = f'two columns {name}' if name else f'a column without name (number {i + 1})'
+            raise InputError(f'{path} has {what}: each needs its own name.')
+    missing = [column for column in required if column not in header]
     if missing:
         raise InputError(
-            f'{path} lacks the column {", ".join(missing)}; it has {", ".join(table.columns)}.'
+            f'{path} lacks the column {", ".join(missing)}; it has {", ".join(header)}.'
         )
-    return table
+    return pd.DataFrame(
+        [[row[i] for i in named] for row in cells], columns=header, index=lines, dtype='str'
+    )
+
+
+def read_header(path: Path) -> list[str]:
+    """Column names of a TSV file; nothing else of it is read."""
+    content = _bytes(Path(path), first_line=True)
+    # A letter that is not UTF-8 does not matter in a table of which nothing else is needed.
+    if b'\0' not in content:
+        content = content.decode('utf-8-sig', 'replace').encode()
+    return [name.strip() for name in next(_rows(Path(path), content), (0, []))[1]]
+
+
+def _bytes(path: Path, *, first_line: bool = False) -> bytes:
+    try:
+        with path.open('rb') as stream:
+            return stream.readline() if first_line else stream.read()
+    except FileNotFoundError as error:
+        raise InputError(f'{path} does not exist.') from error
+    except OSError as error:
+        raise InputError(
+            f'{path} cannot be read as a tab-separated table: {error.strerror}.'
+        ) from error
+
+
+def _rows(path: Path, content: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of every row that is not blank."""
+    reader = csv.reader(io.StringIO(_decoded(path, content), newline=''), 'excel-tab', strict=True)
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row):
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise InputError(
+            f'{path}, line {reader.line_num}: cannot be read as a tab-separated table: {error} '
+            '(a text that holds a quotation mark or a tab must stand in quotation marks).'
+        ) from error
+
+
+def _decoded(path: Path, content: bytes) -> str:
+    """Text of a table, without byte order mark."""
+    advice = 'save it as tab-separated text in UTF-8'
+    if content.startswith((b'\xff\xfe', b'\xfe\xff')):
+        raise InputError(f'{path} is in UTF-16: {advice}.')
+    if content.startswith((b'PK', b'\x1f\x8b', b'\xd0\xcf')):
+        raise InputError(f'{path} is no text, but a workbook or archive: {advice}.')
+    place = content.find(b'\0')
+    if place >= 0:
+        line = content.count(b'\n', 0, place) + 1
+        raise InputError(f'{path}, line {line}: a NUL byte, so this is no text: {advice}.')
+    try:
+        return content.decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        line = content.count(b'\n', 0, error.start) + 1
+        raise InputError(
+            f'{path}, line {line}: byte {error.start} (0x{content[error.start]:02x}) is not '
+            f'UTF-8, perhaps Latin-1: {advice}.'
+        ) from error
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     """Turn columns of text into numbers or booleans where all their values are."""
     columns = {
-        name: column if name in _NAMES else _typed_column(column) for name, column in table.items()
+        name: column if name in _NAMES else typed_column(column) for name, column in table.items()
     }
     return pd.DataFrame(columns, index=table.index)
 
 
-def _typed_column(column: pd.Series) -> pd.Series:
+def typed_column(column: pd.Series) -> pd.Series:
+    """Turn texts into numbers or booleans if all that are not missing are such."""
     if not len(column):
         return column.astype(object)
     present = column.notna().to_numpy()
@@ -91,6 +164,11 @@ def _typed_column(column: pd.Series) -> pd.Series:
     return column
 
 
+def table_text(table: pd.DataFrame) -> str:
+    """Text of a TSV file."""
+    return table.to_csv(sep='\t', index=False, na_rep='n/a', lineterminator='\n')
+
+
 def write_table(
     target: Path, table: pd.DataFrame, descriptions: Mapping[str, str] | None = None
 ) -> list[Path]:
@@ -101,8 +179,7 @@ def write_table(
     list of Path
         The table and, with `descriptions`, its sidecar.
     """
-    text = table.to_csv(sep='\t', index=False, na_rep='n/a', lineterminator='\n')
-    written = [write_text(target, text)]
+    written = [write_text(target, table_text(table))]
     if descriptions is not None:
         undescribed = set(map(str, table.columns)) - set(descriptions)
         if undescribed:
@@ -117,20 +194,3 @@ def write_table(
 def read_participants(bids_dir: Path) -> pd.DataFrame:
     """Read participants.tsv."""
     return read_table(Path(bids_dir) / 'participants.tsv', ('participant_id',))
-
-
-def read_sessions(bids_dir: Path) -> pd.DataFrame | None:
-    """Read every ``sub-*_sessions.tsv`` into one table; None if there is none.
-
-    Returns
-    -------
-    DataFrame
-        ``participant_id``, ``session_id`` and the scores.
-    """
-    tables = []
-    for path in sorted(Path(bids_dir).glob('sub-*/sub-*_sessions.tsv')):
-        table = _read_text(path, ('session_id',))
-        table['participant_id'] = path.parent.name
-        tables.append(table)
-    # Types are those of the whole study: one participant's site may be 10, another's 01.
-    return _typed(pd.concat(tables, ignore_index=True)) if tables else None

@@ -16,7 +16,7 @@ from ketbids.errors import ToolError
 from ketbids.io.cifti import read_surface
 from ketbids.stats.brainmodels import Surface
 
-__all__ = ['MESH_SIZE', 'cortex_vertices', 'parcellation', 'template_surface']
+__all__ = ['MESH_SIZE', 'cortex_vertices', 'parcellation', 'template_files', 'template_surface']
 
 Hemisphere = Literal['L', 'R']
 
@@ -41,8 +41,19 @@ def template_surface(hemisphere: Hemisphere, kind: str) -> Surface:
     hemisphere : 'L' or 'R'
     kind : {'midthickness', 'inflated', 'very_inflated', 'sphere'}
     """
+    return read_surface(_surface_file(hemisphere, kind))[0]
+
+
+def _surface_file(hemisphere: Hemisphere, kind: str) -> Path:
     infix = '' if kind == 'sphere' else '_MSMAll'
-    return read_surface(_folder() / f'S1200.{hemisphere}.{kind}{infix}.32k_fs_LR.surf.gii')[0]
+    return _folder() / f'S1200.{hemisphere}.{kind}{infix}.32k_fs_LR.surf.gii'
+
+
+def template_files(kind: str, mesh: str) -> tuple[Path, Path] | None:
+    """Files of the S1200 average surfaces, left and right; None for another mesh than ``32k``."""
+    if mesh != '32k':
+        return None
+    return _surface_file('L', kind), _surface_file('R', kind)
 
 
 @cache

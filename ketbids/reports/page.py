@@ -256,6 +256,8 @@ class GroupPage:
         Paragraphs of the methods.
     participants : Table, optional
         Participants by group and session.
+    checks : Table, optional
+        Ranges of the model file, and who is outside.
     analyses : tuple of AnalysisSection
         In the order of the page.
     associations : Table, optional
@@ -272,6 +274,7 @@ class GroupPage:
     version: str
     methods: tuple[str, ...] = ()
     participants: Table | None = None
+    checks: Table | None = None
     analyses: tuple[AnalysisSection, ...] = ()
     associations: Table | None = None
     footnotes: tuple[str, ...] = ()

@@ -16,11 +16,13 @@ def associate(
     Parameters
     ----------
     values : DataFrame
-        Columns ``participant_id``, ``session_id``, ``roi``, ``selection``, ``value``.
+        Columns ``participant_id``, ``session_id`` (missing in a study without sessions), ``roi``,
+        ``selection``, ``value``.
     scores : Series
         Indexed by participant.
     definitions : mapping of str to tuple of str
-        One session (its value) or two (first minus second), per name.
+        One session (its value) or two (first minus second), per name; the empty text is the only
+        visit of a study without sessions.
 
     Returns
     -------
@@ -34,6 +36,7 @@ def associate(
     from statsmodels.stats.multitest import multipletests
 
     rows = []
+    values = values.assign(session_id=values['session_id'].fillna('').astype(str))
     for (roi, selection), region in values.groupby(['roi', 'selection'], sort=False):
         wide = region.set_index(['participant_id', 'session_id'])['value'].unstack()  # noqa: PD010
         for name, sessions in definitions.items():

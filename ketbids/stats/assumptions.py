@@ -19,6 +19,7 @@ def residual_skewness(residuals: Floats) -> tuple[dict[str, float], list[str]]:
     Parameters
     ----------
     residuals : ndarray, shape (n_rows, n_grayordinates)
+        NaN where a value is missing; grayordinates with fewer than 4 are not judged.
 
     Returns
     -------
@@ -28,16 +29,22 @@ def residual_skewness(residuals: Floats) -> tuple[dict[str, float], list[str]]:
     warnings : list of str
         A sentence if that part is above .05.
     """
-    n = len(residuals)
-    if n < 4:
+    if len(residuals) < 4:
         return {}, []
-    spread = np.sqrt((residuals**2).mean(axis=0))
-    cubes = ((residuals / np.where(spread > 0, spread, 1)) ** 3).mean(axis=0)
+    present = np.isfinite(residuals)
+    n = present.sum(axis=0)
+    judged = n >= 4
+    if not judged.any():
+        return {}, []
+    n, filled = n[judged], np.ascontiguousarray(np.where(present, residuals, 0)[:, judged])
+    spread = np.sqrt((filled**2).sum(axis=0) / n)
+    cubes = ((filled / np.where(spread > 0, spread, 1)) ** 3).sum(axis=0) / n
     skewness = cubes * np.sqrt(n * (n - 1)) / (n - 2)
     error = np.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
-    strong = max(1.0, 2.6 * error)
-    share = float((np.abs(skewness) > strong).mean())
+    limits = np.maximum(1.0, 2.6 * error)
+    share = float((np.abs(skewness) > limits).mean())
     median = float(np.median(skewness))
+    strong = float(np.median(limits))
     warnings = []
     if share > _TOLERATED:
         warnings.append(
@@ -56,10 +63,11 @@ def variance_ratio(
     Parameters
     ----------
     residuals : ndarray, shape (n_rows, n_grayordinates)
+        NaN where a value is missing; grayordinates with fewer than 3 in a group are not judged.
     labels : ndarray of int, shape (n_rows,)
         Group of each row; with more or fewer than two groups nothing is said.
-    leverage : ndarray, shape (n_rows,)
-        Diagonal of the projection on the design.
+    leverage : ndarray, shape (n_rows,) or (n_rows, n_grayordinates)
+        Diagonal of the projection on the design; NaN where a value is missing.
 
     Returns
     -------
@@ -73,12 +81,24 @@ def variance_ratio(
     if len(groups) != 2 or sizes.min() < 3:
         return {}, []
     small, large = np.argsort(sizes, kind='stable')
-    variances, dofs = [], []
-    for group in (small, large):
-        rows = labels == groups[group]
-        # The expected sum of squares of these rows if all errors had variance 1.
-        dofs.append(float(np.sum(1 - leverage[rows])))
-        variances.append((residuals[rows] ** 2).sum(axis=0) / dofs[-1])
+    members = [labels == groups[group] for group in (small, large)]
+    present = np.isfinite(residuals)
+    # The expected sum of squares of these rows if all errors had variance 1.
+    dofs = [np.nansum(1 - leverage[rows], axis=0) for rows in members]
+    judged = np.all(
+        [
+            (present[rows].sum(axis=0) >= 3) & (dof > 0.5)
+            for rows, dof in zip(members, dofs, strict=True)
+        ],
+        axis=0,
+    )
+    if not judged.any():
+        return {}, []
+    filled = np.ascontiguousarray(np.where(present, residuals, 0)[:, judged])
+    dofs = [dof[judged] if np.ndim(dof) else dof for dof in dofs]
+    variances = [
+        (filled[rows] ** 2).sum(axis=0) / dof for rows, dof in zip(members, dofs, strict=True)
+    ]
     ratio = variances[0] / np.maximum(variances[1], np.finfo(float).tiny)
     low, high = (stats.f.ppf(q, dofs[0], dofs[1]) for q in (0.005, 0.995))
     median = float(np.median(ratio))

@@ -13,6 +13,8 @@ __all__ = ['UNMATCHED', 'Condition', 'code_trials', 'count_trials']
 
 #: Condition of a row that belongs to none.
 UNMATCHED = 'n/a'
+#: Kinds of rows that a message lists.
+_SHOWN = 12
 _MISSING = frozenset({'', 'n/a', 'na', 'nan', 'none', '<na>'})
 
 
@@ -48,6 +50,7 @@ def code_trials(
     A response belongs to the trial if its time lies within the window, both ends included. A
     missing time (``n/a``, empty) or a time of exactly 0, as stimulus programs write it for "no
     press", is no response. Times outside the window are no response within it, and are noted.
+    So are onsets before the first volume, which BIDS allows.
 
     Parameters
     ----------
@@ -71,17 +74,19 @@ def code_trials(
     Raises
     ------
     InputError
-        A column is missing, a value is not a time, a row belongs to two conditions, or the
-        conditions do not go together.
+        There is no row, a column is missing, a value is not a time, no row belongs to a
+        condition, a row belongs to two, or the conditions do not go together.
     """
     _check(events, conditions, response_column, window)
     onset = _times(events, 'onset')
     duration = _times(events, 'duration')
-    for column, values in (('onset', onset), ('duration', duration)):
-        for row in np.flatnonzero(~(values >= 0))[:1]:
+    bad = {'onset': np.isnan(onset), 'duration': ~(duration >= 0)}
+    for column, where in bad.items():
+        for row in np.flatnonzero(where)[:1]:
+            least = ', 0 or more' if column == 'duration' else ''
             raise InputError(
-                f'{_row(row)} of the events has {column} {events[column].iloc[row]!r}: it must '
-                'be a number of seconds, 0 or more. Correct or remove the row.'
+                f'{_row(row)} of the events has {column} {_cell(events[column].iloc[row])}: it '
+                f'must be a number of seconds{least}. Correct or remove the row.'
             )
     if response_column is None:
         time = np.full(len(events), np.nan)
@@ -99,9 +104,14 @@ def code_trials(
             )
         name[matched] = condition.name
     columns = list(dict.fromkeys(c for condition in conditions for c in condition.where))
+    if (name == UNMATCHED).all():
+        raise InputError(_nothing_matches(events, conditions, columns))
     notes = []
     for row in range(len(events)):
         note = _response_note(time[row], window)
+        if onset[row] < 0:
+            early = 'starts before the first volume of the scan'
+            note = '; '.join(filter(None, (note, early)))
         if name[row] == UNMATCHED:
             described = _describe(events, row, columns)
             if response_column is not None:
@@ -159,6 +169,11 @@ def _check(
         raise InputError(
             f'The response window {window[0]} to {window[1]} s is empty: give its start first.'
         )
+    if not len(events):
+        raise InputError(
+            'The file has a header, but no event. Write the events of the run into it, or remove '
+            'the file.'
+        )
     needed: dict[str, str] = {'onset': 'every model', 'duration': 'every model'}
     for condition in conditions:
         needed.update(dict.fromkeys(condition.where, f'condition {condition.name}'))
@@ -175,6 +190,37 @@ def _check(
                 f'The events have no column {column!r}, which {user} needs; their columns are: '
                 f'{", ".join(map(str, events.columns))}.'
             )
+
+
+def _nothing_matches(
+    events: pd.DataFrame, conditions: Sequence[Condition], columns: list[str]
+) -> str:
+    """Say what there is, and what the model looks for."""
+    counts: dict[str, int] = {}
+    for row in range(len(events)):
+        text = _describe(events, row, columns)
+        counts[text] = counts.get(text, 0) + 1
+    found = [f'{text} ({count})' for text, count in counts.items()]
+    shown = '; '.join(found[:_SHOWN]) + (
+        f'; {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
+    )
+    rules = {None: '', True: ', with a response', False: ', without a response'}
+    wanted = [
+        f'{c.name}: '
+        + ', '.join(f'{column}={" or ".join(values)}' for column, values in c.where.items())
+        + rules[c.response]
+        for c in conditions
+    ]
+    return (
+        f'No row of the events belongs to a condition of the model. The file has: {shown}. The '
+        f'model has: {"; ".join(wanted)}. Correct one of them.'
+    )
+
+
+def _cell(value: object) -> str:
+    if _is_missing(value):
+        return 'n/a'
+    return repr(value) if isinstance(value, str) else f'{value}'
 
 
 def _row(row: int) -> str:
@@ -197,7 +243,7 @@ def _times(events: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
             times[row] = np.inf
         if not np.isfinite(times[row]):
             raise InputError(
-                f'{_row(row)} of the events has {column} {value!r}, which is not a number of '
+                f'{_row(row)} of the events has {column} {_cell(value)}, which is not a number of '
                 'seconds. Correct the row, or write n/a if there is no value.'
             )
     return times

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ketbids.errors import InputError
 
-__all__ = ['derive', 'evaluate', 'names']
+__all__ = ['derive', 'evaluate', 'names', 'numbers']
 
 #: Bounds that no honest expression reaches.
 MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT, MAX_NUMBER = 500, 30, 10, 1e15
@@ -67,6 +67,39 @@ def names(expression: str) -> tuple[str, ...]:
             node.id for node in sorted(found, key=lambda node: (node.lineno, node.col_offset))
         )
     )
+
+
+def numbers(expression: str) -> tuple[str, ...]:
+    """Columns that an expression needs as numbers, by what it does with them.
+
+    Parameters
+    ----------
+    expression : str
+
+    Returns
+    -------
+    tuple of str
+        Those in sums, products, comparisons of size, or comparisons with a number.
+
+    Raises
+    ------
+    InputError
+        As `names`.
+    """
+    names(expression)
+    found = []
+    for node in ast.walk(_parse(expression)):
+        match node:
+            case ast.BinOp(left=left, right=right):
+                found += [left, right]
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                found.append(operand)
+            case ast.Compare(left=left, ops=ops, comparators=others):
+                sides = [left, *others]
+                sizes = any(type(link) in _ORDER for link in ops)
+                if sizes or any(type(_constant(side)) in (int, float) for side in sides):
+                    found += sides
+    return tuple(dict.fromkeys(node.id for node in found if isinstance(node, ast.Name)))
 
 
 def evaluate(expression: str, frame: pd.DataFrame) -> pd.Series:

@@ -12,7 +12,15 @@ from ketbids.stats import autoregression
 from ketbids.stats.smoothing import apply_smoothing
 from ketbids.stats.zscore import z_from_t
 
-__all__ = ['GRAND_MEAN', 'GlmFit', 'Scaling', 'combine_runs', 'fit_glm', 'scale_factor']
+__all__ = [
+    'GRAND_MEAN',
+    'GlmFit',
+    'Scaling',
+    'combine_runs',
+    'fit_glm',
+    'has_data',
+    'scale_factor',
+]
 
 #: Mean that intensities are brought to; that of the HCP pipelines.
 GRAND_MEAN = 10000.0
@@ -21,6 +29,8 @@ GRAND_MEAN = 10000.0
 _RANK_TOLERANCE = 1e-8
 #: A residual sum of squares below this share of the total counts as a perfect fit.
 _PERFECT = 1e-18
+#: Intensities beyond it have no square in single precision: the file is damaged.
+_ABSURD = 1e18
 #: Numbers in work at a time (16 MB).
 _BLOCK = 2_000_000
 
@@ -160,6 +170,23 @@ def fit_glm(
     return GlmFit(effect, variance, t, z_from_t(t, dof), dof, ar)
 
 
+def has_data(data: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """Tell which grayordinates of a time series can be analysed.
+
+    Parameters
+    ----------
+    data : ndarray, shape (n_volumes, n_grayordinates)
+
+    Returns
+    -------
+    ndarray of bool, shape (n_grayordinates,)
+        False where a value is not finite (or as large as only a damaged file has), or where all
+        are equal.
+    """
+    low, high = data.min(axis=0), data.max(axis=0)  # NaN and infinity come through
+    return (low > -_ABSURD) & (high < _ABSURD) & (low < high)
+
+
 def combine_runs(
     effects: npt.NDArray[np.floating], variances: npt.NDArray[np.floating]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -290,7 +317,7 @@ def _check(
     if n_volumes <= n_columns + order:
         raise InputError(
             f'{n_volumes} volumes are too few for {n_columns} design columns and a noise model '
-            f'of order {order}: leave out confounds, or lower the order.'
+            f'of order {order}: choose fewer confounds with --confounds.'
         )
     if order < 0:
         raise InputError(f'The order of the noise model is {order}; it must be 0 or more.')

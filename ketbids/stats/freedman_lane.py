@@ -5,7 +5,7 @@ split into a tested column x and nuisance columns Z that are orthogonal to it (t
 Ridgway), so that the coefficient of x is the contrast's estimate c'b. The data of a shuffle P are
 Y* = (P'Rz + Hz) Y with Hz the projection on Z and Rz = I - Hz. With e = Rz Y, everything that the
 t of a shuffle needs is in the few products (P x)'e and (P Z)'e, because shuffling leaves the sum
-of squares of e as it is:
+of squares of e as it is (``ketbids.stats.statistic``):
 
     t = b / sqrt((e'e - b^2 - |(P Z)'e|^2) / dof),    b = (P x)'e / |x|,  Z orthonormal.
 """
@@ -16,25 +16,22 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from numba import njit
 
 from ketbids.errors import InputError
-from ketbids.stats.shuffling import ShuffleSet
-from ketbids.stats.zscore import LARGEST_RATIO, STEP, conversion_table, z_from_t
+from ketbids.stats.shuffling import RestrictedShuffles, ShuffleSet
+from ketbids.stats.zscore import LARGEST_RATIO, z_from_t
 
 __all__ = [
     'Estimate',
     'PartitionedDesign',
-    'ShuffledStatistic',
     'check_design',
     'estimate',
     'partition_design',
+    'restrict_design',
     'same_as_identity',
 ]
 
 Floats = npt.NDArray[np.float64]
-
-_BLOCK = 256
 
 
 class PartitionedDesign(NamedTuple):
@@ -185,6 +182,44 @@ def partition_design(design: Floats, contrast: Floats) -> PartitionedDesign:
     return PartitionedDesign(tested, nuisance, n_rows - n_columns)
 
 
+def restrict_design(
+    design: Floats, contrast: Floats, rows: npt.NDArray[np.integer]
+) -> PartitionedDesign | None:
+    """Split what some rows of a design can still tell by a contrast.
+
+    Columns that are constant or dependent in these rows are not a hindrance by themselves: their
+    rank is what counts. The contrast must be a combination of the rows, and at least one residual
+    degree of freedom must be left.
+
+    Parameters
+    ----------
+    design : ndarray, shape (n_all_rows, n_columns)
+        Of full rank.
+    contrast : ndarray, shape (n_columns,)
+    rows : ndarray of int, shape (n_rows,)
+
+    Returns
+    -------
+    PartitionedDesign or None
+        Of the rows, with ``rank - 1`` nuisance columns; None if they cannot tell the contrast.
+    """
+    part = design[rows]
+    norms = np.linalg.norm(part, axis=0)
+    norms[norms == 0] = 1
+    left, singular, right = np.linalg.svd(part / norms, full_matrices=False)
+    rank = int((singular > 1e-10 * singular[:1]).sum())
+    if len(rows) - rank < 1 or rank == 0:
+        return None
+    if rank == design.shape[1]:
+        return partition_design(part, contrast)
+    # Coordinates in the space that the rows span; b stands for the scaled coefficients.
+    weights = contrast / norms
+    inside = right[:rank] @ weights
+    if np.linalg.norm(weights - inside @ right[:rank]) > 1e-8 * np.linalg.norm(weights):
+        return None
+    return partition_design(left[:, :rank] * singular[:rank], inside)
+
+
 def estimate(data: Floats, parts: PartitionedDesign) -> Estimate:
     """Fit the model to the data as they are.
 
@@ -209,54 +244,8 @@ def estimate(data: Floats, parts: PartitionedDesign) -> Estimate:
     return Estimate(effect, variance, t, z_from_t(t, parts.dof), residuals)
 
 
-class ShuffledStatistic:
-    """z maps of the shuffles of one model; safe to use from many threads.
-
-    Parameters
-    ----------
-    data : ndarray, shape (n_rows, n_grayordinates)
-        Finite.
-    parts : PartitionedDesign
-
-    Attributes
-    ----------
-    squares : ndarray, shape (n_grayordinates,)
-        Sum of squares that the nuisance leaves; the same under every shuffle.
-    """
-
-    def __init__(self, data: Floats, parts: PartitionedDesign) -> None:
-        nuisance = parts.nuisance
-        self._residuals = np.ascontiguousarray(data - nuisance @ (nuisance.T @ data))
-        self.squares: Floats = (self._residuals**2).sum(axis=0)
-        self._basis = parts.basis
-        self._dof = float(parts.dof)
-        self._table = conversion_table(parts.dof)
-
-    def z(self, shuffles: ShuffleSet, numbers: range) -> Floats:
-        """Maps of z of some shuffles.
-
-        Parameters
-        ----------
-        shuffles : ShuffleSet
-        numbers : range
-            Which; few, because a map of each is held.
-
-        Returns
-        -------
-        ndarray, shape (len(numbers), n_grayordinates)
-            The same to the last bit whatever other shuffles are in ``numbers``.
-        """
-        weights = np.empty((len(numbers), self._basis.shape[1], self._basis.shape[0]))
-        for i, number in enumerate(numbers):
-            rows, signs = shuffles.shuffle(number)
-            weights[i] = (signs[:, None] * self._basis[rows]).T
-        out = np.empty((len(numbers), len(self.squares)))
-        _shuffled_z(self._residuals, self.squares, weights, self._dof, self._table, out)
-        return out
-
-
 def same_as_identity(
-    shuffles: ShuffleSet, parts: PartitionedDesign
+    shuffles: ShuffleSet | RestrictedShuffles, parts: PartitionedDesign
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Shuffles whose t is that of the identity, or its negative, whatever the data are.
 
@@ -264,7 +253,7 @@ def same_as_identity(
 
     Parameters
     ----------
-    shuffles : ShuffleSet
+    shuffles : ShuffleSet or RestrictedShuffles
     parts : PartitionedDesign
 
     Returns
@@ -286,51 +275,3 @@ def same_as_identity(
             same[number] = overlap > 0
             mirrored[number] = overlap < 0
     return same, mirrored
-
-
-@njit(nogil=True, cache=True)
-def _shuffled_z(residuals, squares, weights, dof, table, out):
-    """Fill z; ``weights`` are the shuffled basis, shape (n_shuffles, n_columns, n_rows).
-
-    Sums over rows run in one fixed order for each value, so that nothing depends on the blocks;
-    a matrix product of BLAS does not promise that.
-    """
-    n_shuffles, n_columns, n_rows = weights.shape
-    n = residuals.shape[1]
-    products = np.empty((n_columns, _BLOCK))
-    last = table.shape[0] - 1
-    for start in range(0, n, _BLOCK):
-        width = min(_BLOCK, n - start)
-        for shuffle in range(n_shuffles):
-            products[:] = 0.0
-            for column in range(n_columns):
-                w = weights[shuffle, column]
-                sums = products[column, :width]
-                row = 0
-                while row + 4 <= n_rows:
-                    w0, w1, w2, w3 = w[row], w[row + 1], w[row + 2], w[row + 3]
-                    e0 = residuals[row, start : start + width]
-                    e1 = residuals[row + 1, start : start + width]
-                    e2 = residuals[row + 2, start : start + width]
-                    e3 = residuals[row + 3, start : start + width]
-                    for v in range(width):
-                        sums[v] += (w0 * e0[v] + w1 * e1[v]) + (w2 * e2[v] + w3 * e3[v])
-                    row += 4
-                while row < n_rows:
-                    w0 = w[row]
-                    e0 = residuals[row, start : start + width]
-                    for v in range(width):
-                        sums[v] += w0 * e0[v]
-                    row += 1
-            for v in range(width):
-                explained = products[0, v] * products[0, v]
-                rest = squares[start + v] - explained
-                for column in range(1, n_columns):
-                    rest -= products[column, v] * products[column, v]
-                rest = max(rest, squares[start + v] / LARGEST_RATIO)
-                u = np.sqrt(dof * np.log1p(explained / rest))
-                piece = min(int(u / STEP), last)
-                d = u - piece * STEP
-                c = table[piece]
-                z = c[0] + d * (c[1] + d * (c[2] + d * c[3]))
-                out[shuffle, start + v] = z if products[0, v] >= 0 else -z

@@ -23,6 +23,8 @@ _BEFORE = 24.0
 _RESPONSE_LENGTH = 32.0
 #: Singular values below this share of the largest, of columns of length 1, count as 0.
 _RANK_TOLERANCE = 1e-8
+#: Confounds of which less than this share is new are left out.
+_DEPENDENT = 1e-6
 #: Share of a contrast that may lie outside the row space of the design.
 _ESTIMABLE = 1e-6
 
@@ -43,6 +45,8 @@ class RunDesign(NamedTuple):
         Height of the regressor of one isolated event of the condition's most frequent duration.
     notes : tuple of str
         What was done to the input, for the report.
+    confounds : tuple of str
+        Columns of confounds.
     """
 
     matrix: pd.DataFrame
@@ -50,6 +54,7 @@ class RunDesign(NamedTuple):
     dropped: tuple[str, ...]
     peaks: dict[str, float]
     notes: tuple[str, ...]
+    confounds: tuple[str, ...] = ()
 
 
 class ContrastWeights(NamedTuple):
@@ -103,8 +108,8 @@ def run_design(
     high_pass : float
         Cut-off of the cosines in Hz; 0 for none.
     confounds : DataFrame, shape (n_volumes, n_confounds), optional
-        Regressors of no interest. Missing values in the first row (as of derivatives) become 0,
-        constant columns are left out; both are noted.
+        Regressors of no interest, of finite numbers. What depends linearly on the cosines, the
+        constant and the confounds before it is left out, and noted.
 
     Returns
     -------
@@ -115,7 +120,7 @@ def run_design(
     ------
     InputError
         An option is out of range, no event belongs to a condition, an event starts after the
-        end of the run, or the confounds do not fit.
+        end of the run, the confounds do not fit, or there are more regressors than volumes.
     """
     _check_options(conditions, n_volumes, repetition_time, slice_time_ref, hrf_model, high_pass)
     modelled, notes = _modelled_events(coded, conditions, n_volumes * repetition_time)
@@ -126,7 +131,7 @@ def run_design(
             f'No event of the run belongs to a condition ({", ".join(conditions)}): check the '
             'trial types of the events file against the model.'
         )
-    extra, more_notes = _confounds(confounds, n_volumes)
+    extra = _confounds(confounds, n_volumes)
     frame_times = (np.arange(n_volumes, dtype=np.float64) + slice_time_ref) * repetition_time
     matrix = _convolved(modelled, present, frame_times, hrf_model, high_pass)
     clash = sorted(set(matrix.columns) & set(extra.columns))
@@ -136,13 +141,26 @@ def run_design(
         )
     extra.index = matrix.index
     n_task = sum(1 + ('derivative' in hrf_model) for _ in present)
-    parts = [matrix.iloc[:, :n_task], extra, matrix.iloc[:, n_task:]]
+    task, drifts = matrix.iloc[:, :n_task], matrix.iloc[:, n_task:]
+    n_columns = matrix.shape[1] + extra.shape[1]
+    if n_columns >= n_volumes:
+        raise InputError(
+            f'{n_columns} regressors ({n_task} of the task, {extra.shape[1]} confounds, '
+            f'{drifts.shape[1]} drifts and constant) for {n_volumes} volumes leave no residual '
+            'degrees of freedom: choose fewer confounds with --confounds.'
+        )
+    extra, left_out = _independent(extra, drifts)
+    if left_out:
+        notes.append(
+            'confounds that depend linearly on other regressors, left out: ' + ', '.join(left_out)
+        )
     peaks = {}
     for name in present:
         durations = modelled.loc[modelled['condition'] == name, 'duration']
         duration = float(durations.round(3).mode().iloc[0])
         peaks[name] = _peak(duration, repetition_time, hrf_model)
-    return RunDesign(pd.concat(parts, axis=1), present, dropped, peaks, (*notes, *more_notes))
+    whole = pd.concat([task, extra, drifts], axis=1)
+    return RunDesign(whole, present, dropped, peaks, tuple(notes), tuple(extra.columns))
 
 
 def contrast_weights(
@@ -275,34 +293,44 @@ def _modelled_events(
     return modelled, notes
 
 
-def _confounds(
-    confounds: pd.DataFrame | None, n_volumes: int
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _confounds(confounds: pd.DataFrame | None, n_volumes: int) -> pd.DataFrame:
     if confounds is None:
-        return pd.DataFrame(index=range(n_volumes)), ()
+        return pd.DataFrame(index=range(n_volumes))
     if len(confounds) != n_volumes:
         raise InputError(
             f'The confounds have {len(confounds)} rows, the run has {n_volumes} volumes: give '
             'the confounds of this run, cut as its volumes are.'
         )
-    notes = []
-    columns: dict[str, npt.NDArray[np.float64]] = {}
     for name in confounds.columns:
-        values = pd.to_numeric(confounds[name], errors='coerce').to_numpy(np.float64, copy=True)
-        if not np.isfinite(values[0]):
-            values[0] = 0
-            notes.append(f'confound {name}: missing value of the first volume set to 0')
-        bad = np.flatnonzero(~np.isfinite(values))
+        bad = np.flatnonzero(~np.isfinite(confounds[name].to_numpy(np.float64)))
         if len(bad):
             raise InputError(
                 f'Confound {name} has no number in row {bad[0] + 1} '
-                f'({confounds[name].iloc[bad[0]]!r}): correct or leave out the column.'
+                f'({confounds[name].iloc[bad[0]]}): correct or leave out the column.'
             )
-        if np.ptp(values) == 0:
-            notes.append(f'confound {name}: constant, left out')
+    return confounds.copy()
+
+
+def _independent(confounds: pd.DataFrame, base: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Keep the confounds that say something new; give the names of the others.
+
+    Two spikes at one volume, or a signal that is a cosine, are no reason to refuse a run. Gram
+    and Schmidt's procedure, done twice for precision.
+    """
+    values = base.to_numpy(np.float64)
+    basis = np.linalg.qr(values / np.linalg.norm(values, axis=0))[0]
+    left_out = []
+    for name in confounds.columns:
+        column = confounds[name].to_numpy(np.float64)
+        rest = column / (np.linalg.norm(column) or 1)
+        for _ in range(2):
+            rest = rest - basis @ (basis.T @ rest)
+        size = np.linalg.norm(rest)
+        if size < _DEPENDENT:
+            left_out.append(str(name))
         else:
-            columns[str(name)] = values
-    return pd.DataFrame(columns, index=range(n_volumes)), tuple(notes)
+            basis = np.column_stack([basis, rest / size])
+    return confounds.drop(columns=left_out), left_out
 
 
 def _convolved(

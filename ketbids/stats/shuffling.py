@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ketbids.errors import InputError
 
-__all__ = ['Kind', 'ShuffleSet', 'make_shuffles']
+__all__ = ['Kind', 'RestrictedShuffles', 'ShuffleSet', 'make_shuffles']
 
 Kind = Literal['flips', 'permutations']
 
@@ -84,6 +84,30 @@ class ShuffleSet:
             return np.argsort(random, kind='stable'), signs
         return self._labelled(_unrank(int(self._ranks[number]), self.labels), random), signs
 
+    def spread(self, number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Shuffle ``number``, random where only the labels matter.
+
+        A set of all arrangements of the labels holds one permutation of each, always the same.
+        Where some rows are left out, that would favour some arrangements of the others; so this
+        is any permutation that gives the labels of ``shuffle(number)``, each as likely. The
+        identity stays as it is.
+
+        Parameters
+        ----------
+        number : int
+
+        Returns
+        -------
+        rows, signs : ndarray, shape (n_rows,)
+            As those of `shuffle`.
+        """
+        rows, signs = self.shuffle(number)
+        if self._table is None or number == 0:
+            return rows, signs
+        random = _stream(self.seed, number, _SHUFFLES, self.n_rows)
+        places = np.argsort(self.labels, kind='stable')
+        return self._labelled(self.labels[rows][places], random), signs
+
     def _labelled(
         self, labels: npt.NDArray[np.int64], random: npt.NDArray[np.uint64]
     ) -> npt.NDArray[np.int64]:
@@ -93,6 +117,34 @@ class ShuffleSet:
         rows = np.empty(self.n_rows, dtype=np.int64)
         rows[places[np.argsort(labels, kind='stable')]] = by_label
         return rows
+
+
+class RestrictedShuffles:
+    """Shuffles of all rows, as they act on some of them.
+
+    Flips are those of the rows; a permutation becomes its first return to them: row i gets row
+    r(i) or, where that is not one of them, r(r(i)), and so on.
+
+    Parameters
+    ----------
+    shuffles : ShuffleSet
+    rows : ndarray of int, shape (n_rows,)
+        Ascending.
+    """
+
+    def __init__(self, shuffles: ShuffleSet, rows: npt.NDArray[np.integer]) -> None:
+        self.n = shuffles.n
+        self._shuffles, self._rows = shuffles, rows
+        self._place = np.full(shuffles.n_rows, -1)
+        self._place[rows] = np.arange(len(rows))
+
+    def shuffle(self, number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Shuffle ``number`` of the rows, numbered from 0; as `ShuffleSet.shuffle`."""
+        whole, signs = self._shuffles.spread(number)
+        found = whole[self._rows]
+        while (missing := self._place[found] < 0).any():
+            found[missing] = whole[found[missing]]
+        return self._place[found], signs[self._rows]
 
 
 def make_shuffles(

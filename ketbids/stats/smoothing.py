@@ -90,12 +90,15 @@ def smoothing_matrix(
 
 
 def apply_smoothing(
-    matrix: sparse.csr_matrix, data: npt.NDArray[np.floating], frames: int = 32
+    matrix: sparse.csr_matrix,
+    data: npt.NDArray[np.floating],
+    frames: int = 32,
+    valid: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.floating]:
     """Smooth maps; grayordinates without data neither give nor get any.
 
-    A grayordinate has no data if any of its values is not finite or all are 0. Its values are
-    returned as they are, and its weight is shared out among the others.
+    Without `valid`, a grayordinate has no data if any of its values is not finite or all are 0.
+    Its values are returned as they are, and its weight is shared out among the others.
 
     Parameters
     ----------
@@ -105,6 +108,8 @@ def apply_smoothing(
         Maps.
     frames : int
         Frames in work at a time, which bounds the memory.
+    valid : ndarray of bool, shape (n_grayordinates,), optional
+        Which grayordinates have data.
 
     Returns
     -------
@@ -123,7 +128,8 @@ def apply_smoothing(
             'take both from files with the same grayordinates.'
         )
     kind = data.dtype if np.issubdtype(data.dtype, np.floating) else np.dtype(np.float64)
-    valid = np.isfinite(data).all(axis=0) & (data != 0).any(axis=0)
+    if valid is None:
+        valid = np.isfinite(data).all(axis=0) & (data != 0).any(axis=0)
     out = data.astype(kind, copy=True)
     weights = matrix.tocsr()
     if not valid.all():

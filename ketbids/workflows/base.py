@@ -84,7 +84,10 @@ def init_group_wf(
             name=atlas_wf_names(contrast)[0],
         )
         ds_atlas_wf = init_ds_atlas_wf(
-            output_dir=output_dir, contrast=contrast, name=atlas_wf_names(contrast)[1]
+            output_dir=output_dir,
+            contrast=contrast,
+            labels=bool(labels),
+            name=atlas_wf_names(contrast)[1],
         )
         fields = [*ATLAS_OUTPUTS, 'parcels']
         analyses = [init_analysis_wf(settings, p) for p in plans if p.contrast == contrast]

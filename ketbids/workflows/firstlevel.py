@@ -6,9 +6,13 @@ from typing import Any
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
-from ketbids.interfaces.firstlevel import BuildRunDesign, CodeTrials, FitGLM
+from ketbids.interfaces.firstlevel import FitGLM
+from ketbids.interfaces.rundesign import BuildRunDesign, CodeTrials
 
-__all__ = ['FIT_OUTPUTS', 'init_run_glm_wf']
+__all__ = ['FIT_OUTPUTS', 'RUN_FIELDS', 'init_run_glm_wf']
+
+#: What nodes need to know of a run beside its time series and events.
+RUN_FIELDS = ('sidecars', 'confounds_file', 'confounds_sidecar', 'origin')
 
 #: What FitGLM and CombineRuns hand to the sinks.
 FIT_OUTPUTS = ('contrasts', 'effect', 'variance', 't', 'z', 'sidecars', 'density')
@@ -22,6 +26,7 @@ def init_run_glm_wf(
     hrf_model: str,
     high_pass: float,
     drop_volumes: int,
+    confounds: Sequence[str] = (),
     name: str = 'run_glm_wf',
 ) -> pe.Workflow:
     """Sort trials into conditions, make the design, fit the prewhitened GLM.
@@ -40,13 +45,19 @@ def init_run_glm_wf(
         Cut-off, Hz.
     drop_volumes : int
         Volumes removed from the start of the run.
+    confounds : sequence of str
+        Sets of confounds to put into the model (`ketbids.stats.confounds.choose_confounds`).
 
     Inputs
     ------
     events_file, series_file, smoothed_file
         Of the run.
-    movement_file
-        Movement regressors to put into the model; undefined: none.
+    sidecars
+        JSON files of the time series.
+    confounds_file, confounds_sidecar
+        Table of confounds and its JSON file; undefined: there is none.
+    origin
+        Who preprocessed the run: ``hcp`` or ``fmriprep``.
 
     Outputs
     -------
@@ -57,9 +68,7 @@ def init_run_glm_wf(
     """
     workflow = pe.Workflow(name=name)
     inputnode = pe.Node(
-        niu.IdentityInterface(
-            fields=['events_file', 'series_file', 'smoothed_file', 'movement_file']
-        ),
+        niu.IdentityInterface(fields=['events_file', 'series_file', 'smoothed_file', *RUN_FIELDS]),
         name='inputnode',
     )
     outputnode = pe.Node(
@@ -80,15 +89,22 @@ def init_run_glm_wf(
             contrasts={key: dict(weights) for key, weights in contrasts.items()},
             hrf_model=hrf_model,
             high_pass=high_pass,
+            sets=list(confounds),
         ),
         name='design',
     )
     fit = pe.Node(FitGLM(), name='fit', mem_gb=1.5)
     workflow.connect([
-        (inputnode, trials, [('events_file', 'events_file'), ('series_file', 'series_file')]),
-        (inputnode, design, [('series_file', 'series_file'), ('movement_file', 'movement_file')]),
-        (inputnode, fit, [('smoothed_file', 'series_file')]),
-        (trials, design, [('out_file', 'trials_file')]),
+        (inputnode, trials, [
+            (field, field) for field in ('events_file', 'series_file', 'sidecars')
+        ]),
+        (inputnode, design, [(field, field) for field in ('series_file', *RUN_FIELDS)]),
+        (inputnode, fit, [
+            ('smoothed_file', 'series_file'),
+            ('series_file', 'source_file'),
+            ('origin', 'origin'),
+        ]),
+        (trials, design, [('out_file', 'trials_file'), ('notes', 'notes')]),
         (design, fit, [('design_file', 'design_file'), ('contrasts_file', 'contrasts_file')]),
         (trials, outputnode, [('out_file', 'trials_file')]),
         (design, outputnode, [

@@ -36,8 +36,9 @@ class AnalysisPlan:
     ----------
     name, contrast : str
         The analysis and the first-level contrast.
-    design_file, excluded_file, maps_file : Path
-        Rows of the design, who is left out, and all maps of the contrast.
+    design_file, excluded_file, participants_file, maps_file : Path
+        Rows of the design, who is left out, what was used of each person, and all maps of the
+        contrast.
     predictors, weights : sequences
         Columns of the design matrix and their weights.
     scheme : {'flips', 'permutations'}
@@ -57,6 +58,7 @@ class AnalysisPlan:
     contrast: str
     design_file: Path
     excluded_file: Path
+    participants_file: Path
     maps_file: Path
     predictors: tuple[str, ...]
     weights: tuple[float, ...]
@@ -263,6 +265,7 @@ def init_analysis_wf(settings: Settings, plan: AnalysisPlan) -> pe.Workflow:
         n_shuffles=group.permutations,
         seed=group.seed,
         tails=group.tails,
+        min_coverage=group.min_coverage,
         num_threads=settings.resources.omp_nthreads,
     )
     test_wf = init_test_wf(
@@ -283,6 +286,7 @@ def init_analysis_wf(settings: Settings, plan: AnalysisPlan) -> pe.Workflow:
     )
     ds_analysis_wf.inputs.inputnode.design = str(plan.design_file)
     ds_analysis_wf.inputs.inputnode.excluded = str(plan.excluded_file)
+    ds_analysis_wf.inputs.inputnode.participants = str(plan.participants_file)
     workflow.connect([
         (inputnode, test_wf, [
             (f, f'inputnode.{f}') for f in ('midthickness', 'desikan_killiany', 'yeo7')

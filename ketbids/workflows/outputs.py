@@ -26,6 +26,9 @@ __all__ = [
 STATISTICS = ('effect', 'variance', 't', 'z')
 SURFACE_KINDS = ('midthickness', 'inflated')
 
+#: Entities that tell apart the runs of a visit.
+RUN_ENTITIES = ('reconstruction', 'direction', 'run')
+
 #: What the numbers of a first-level map are.
 _UNITS = {
     'effect': 'grand mean 10000: 100 x effect x regressor peak / mean is percent signal change',
@@ -49,6 +52,7 @@ _STATISTIC_TEXT = {
     'variance': 'Variance of the contrast estimate.',
     't': "Student's t.",
     'z': 'Normal deviate with the same tail as t.',
+    'coverage': 'Share of the maps of the analysis that have a value.',
     'tfce': 'Threshold-free cluster enhancement of z, exact integral; 0 where z points elsewhere.',
     'puncorrected': 'p of the TFCE value by shuffling, uncorrected.',
     'pfwe': 'p of the TFCE value, family-wise error corrected over all grayordinates.',
@@ -82,7 +86,7 @@ def figure_sink(
         output_dir,
         source_file,
         datatype='figures',
-        dismiss_entities=['run'] if dismiss_run else [],
+        dismiss_entities=list(RUN_ENTITIES) if dismiss_run else [],
         **{'extension': '.json' if entities['suffix'] == 'section' else '.png', **entities},
     )
 
@@ -111,7 +115,7 @@ def init_ds_statmaps_wf(
     metadata : mapping
         What the sidecars of all maps say.
     dismiss_run : bool
-        Leave the run label out: the maps are of several runs.
+        Leave out what tells runs apart: the maps are those of the visit.
 
     Inputs
     ------
@@ -138,7 +142,7 @@ def init_ds_statmaps_wf(
             stat=stat,
             suffix='statmap',
             datatype='func',
-            dismiss_entities=['run'] if dismiss_run else [],
+            dismiss_entities=list(RUN_ENTITIES) if dismiss_run else [],
             meta_dict={**metadata, 'Statistic': stat, 'Units': _UNITS[stat]},
         )
         workflow.connect([
@@ -182,7 +186,8 @@ def init_ds_anatomy_wf(
     """
     workflow = pe.Workflow(name=name)
     inputnode = pe.Node(niu.IdentityInterface(fields=['density']), name='inputnode')
-    common = {'space': 'fsLR', 'datatype': 'anat', 'dismiss_entities': ['run', 'task', 'suffix']}
+    dismissed = [*RUN_ENTITIES, 'acquisition', 'task', 'suffix']
+    common = {'space': 'fsLR', 'datatype': 'anat', 'dismiss_entities': dismissed}
     nodes = []
     for key, path in surfaces.items():
         hemi, kind = key.split('_')
@@ -218,7 +223,9 @@ def init_ds_anatomy_wf(
     return workflow
 
 
-def init_ds_atlas_wf(*, output_dir: str, contrast: str, name: str = 'ds_atlas_wf') -> pe.Workflow:
+def init_ds_atlas_wf(
+    *, output_dir: str, contrast: str, labels: bool, name: str = 'ds_atlas_wf'
+) -> pe.Workflow:
     """Write what describes the group's maps: labels, their agreement, average surfaces.
 
     Parameters
@@ -226,6 +233,8 @@ def init_ds_atlas_wf(*, output_dir: str, contrast: str, name: str = 'ds_atlas_wf
     output_dir : str
     contrast : str
         First-level contrast of the table of parcels.
+    labels : bool
+        Whether participants have Desikan-Killiany labels.
 
     Inputs
     ------
@@ -243,6 +252,8 @@ def init_ds_atlas_wf(*, output_dir: str, contrast: str, name: str = 'ds_atlas_wf
         'agreement': {'suffix': 'agreement', 'atlas': 'DesikanKilliany'},
     }
     for field, entities in sinks.items():
+        if not labels and field != 'yeo7':
+            continue
         node = group_sink(f'ds_{field}', output_dir, space='fsLR', **entities)
         node.inputs.meta_dict = {'Description': _ATLAS_TEXT[field]}
         workflow.connect(inputnode, 'density', node, 'den')
@@ -277,11 +288,11 @@ def init_ds_analysis_wf(
         Maps of `GroupTest`.
     density
         BIDS den label.
-    design, excluded, clusters, nullmax, roi, associations, summary, figure
+    design, excluded, participants, clusters, nullmax, roi, associations, summary, figure
         Files.
     """
     workflow = pe.Workflow(name=name)
-    tables = ['design', 'excluded', 'clusters', 'nullmax', 'roi']
+    tables = ['design', 'excluded', 'participants', 'clusters', 'nullmax', 'roi']
     tables += ['associations'] if associations else []
     inputnode = pe.Node(
         niu.IdentityInterface(

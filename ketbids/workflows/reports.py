@@ -1,5 +1,6 @@
 """Tables and figures of the participant level."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from nipype.interfaces import utility as niu
@@ -14,9 +15,19 @@ __all__ = ['init_run_report_wf']
 
 
 def init_run_report_wf(
-    settings: Settings, run: RunFiles, conditions: list[dict[str, Any]]
+    settings: Settings, run: RunFiles, conditions: list[dict[str, Any]], sets: Sequence[str]
 ) -> pe.Workflow:
-    """Write the tables and figures of a run, and its section of the participant's page."""
+    """Write the tables and figures of a run, and its section of the participant's page.
+
+    Parameters
+    ----------
+    settings : Settings
+    run : RunFiles
+    conditions : list of dict
+        Conditions of the model file.
+    sets : sequence of str
+        Sets of confounds in the model.
+    """
     workflow = pe.Workflow(name='report_wf')
     output_dir, source = str(settings.paths.output_dir), str(run.events)
     inputnode = pe.Node(
@@ -26,10 +37,14 @@ def init_run_report_wf(
         name='inputnode',
     )
     outputnode = pe.Node(niu.IdentityInterface(fields=['section']), name='outputnode')
-    found = {
+    confounds = run.preprocessed.confounds
+    found: dict[str, Any] = {
         'series_file': str(run.preprocessed.series),
-        'movement_file': str(run.preprocessed.confounds),
+        'sidecars': [str(path) for path in run.preprocessed.sidecars],
+        'origin': run.preprocessed.origin,
     }
+    if confounds is not None:
+        found['confounds_file'] = str(confounds)
     figures = pe.Node(
         RunFigures(conditions=[c['name'] for c in conditions], **found), name='figures'
     )
@@ -38,11 +53,12 @@ def init_run_report_wf(
     maps.inputs.left_inflated, maps.inputs.right_inflated = left, right
     describe = pe.Node(
         DescribeRun(
-            title=f'Task {run.key.task}' + (f', run {run.key.run}' if run.key.run else ''),
+            title=run.key.title,
             base_directory=output_dir,
             conditions=conditions,
             fwhm=settings.first_level.smoothing_fwhm,
             denoised=run.preprocessed.denoised,
+            sets=list(sets),
             **found,
         ),
         name='describe',
@@ -55,23 +71,29 @@ def init_run_report_wf(
     ds_design_figure = figure_sink(
         'ds_design_figure', output_dir, source, desc='design', suffix='timeseries'
     )
-    ds_motion = figure_sink('ds_motion', output_dir, source, desc='motion', suffix='timeseries')
     ds_maps = figure_sink('ds_maps', output_dir, source, suffix='statmap')
     workflow.connect([
         (inputnode, figures, [('trials_file', 'trials_file'), ('design_file', 'design_file')]),
         (inputnode, maps, [('z', 'z'), ('contrasts', 'contrasts')]),
         (inputnode, describe, [
-            (field, field) for field in ('trials_file', 'contrasts_file', 'contrasts', 'sidecars')
+            *((field, field) for field in ('trials_file', 'contrasts_file', 'contrasts')),
+            ('sidecars', 'maps_sidecars'),
         ]),
         (inputnode, ds_trials, [('trials_file', 'in_file')]),
         (inputnode, ds_design, [('design_file', 'in_file')]),
         (inputnode, ds_maps, [('contrasts', 'contrast')]),
         (figures, ds_design_figure, [('design', 'in_file')]),
-        (figures, ds_motion, [('motion', 'in_file')]),
         (maps, ds_maps, [('figures', 'in_file')]),
         (ds_design_figure, describe, [('out_file', 'design')]),
-        (ds_motion, describe, [('out_file', 'motion')]),
         (ds_maps, describe, [('out_file', 'maps')]),
         (describe, outputnode, [('out_file', 'section')]),
     ])  # fmt: skip
+    if confounds is not None:
+        ds_motion = figure_sink(
+            'ds_motion', output_dir, source, desc='motion', suffix='timeseries'
+        )
+        workflow.connect([
+            (figures, ds_motion, [('motion', 'in_file')]),
+            (ds_motion, describe, [('out_file', 'motion')]),
+        ])  # fmt: skip
     return workflow

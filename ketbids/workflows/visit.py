@@ -1,5 +1,6 @@
 """One visit: all runs of a task in one session, from the time series to maps and a report."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -8,17 +9,22 @@ from typing import Any
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
+from ketbids.errors import InputError
 from ketbids.interfaces.firstlevel import CombineRuns
 from ketbids.interfaces.reports import DescribeVisit, MapFigures
+from ketbids.io.cifti import labels_misfit
 from ketbids.io.inventory import RunFiles, Visit, bids_uri, link_name
 from ketbids.model import RunModel
 from ketbids.settings import Settings
+from ketbids.stats.confounds import resolve_sets
 from ketbids.workflows.firstlevel import FIT_OUTPUTS, init_run_glm_wf
 from ketbids.workflows.outputs import figure_sink, init_ds_anatomy_wf, init_ds_statmaps_wf
 from ketbids.workflows.reports import init_run_report_wf
 from ketbids.workflows.smoothing import init_smoothing_wf
 
 __all__ = ['init_visit_wf', 'visit_wf_name']
+
+logger = logging.getLogger('ketbids')
 
 
 def visit_wf_name(visit: Visit) -> str:
@@ -67,7 +73,7 @@ def init_visit_wf(
             for kind in ('midthickness', 'inflated')
             for hemi, path in zip('LR', getattr(anatomy, kind), strict=True)
         },
-        labels=str(anatomy.labels) if anatomy.labels else None,
+        labels=_labels(visit),
         sources={str(path): bids_uri(path, uris) for path in anatomy.files},
     )
     workflow.connect([
@@ -78,6 +84,26 @@ def init_visit_wf(
     if several:
         _connect_combination(workflow, runs, describe, settings, visit, uris, workbench=workbench)
     return workflow
+
+
+def _labels(visit: Visit) -> str | None:
+    """Labels of a visit; those of another mesh are left out, as if there were none."""
+    first = visit.runs[0].preprocessed
+    labels = first.anatomy.labels
+    if labels is None:
+        return None
+    try:
+        reason = labels_misfit(labels, first.series)
+    except InputError:  # for the node that needs the series to say
+        return str(labels)
+    if reason is None:
+        return str(labels)
+    logger.warning(
+        '%s: the labels do not fit, and are left out: its regions do not count in the group. %s',
+        visit.name,
+        reason,
+    )
+    return None
 
 
 def _connect_combination(
@@ -94,7 +120,8 @@ def _connect_combination(
     output_dir = str(settings.paths.output_dir)
     first = visit.runs[0]
     fields = ('contrasts', 'effect', 'variance', 'sidecars')
-    combine = pe.Node(CombineRuns(), name='combine', mem_gb=1)
+    series = [str(run.preprocessed.series) for run in visit.runs]
+    combine = pe.Node(CombineRuns(series_files=series), name='combine', mem_gb=1)
     for field in fields:
         merge = pe.Node(niu.Merge(len(runs), no_flatten=True), name=f'merge_{field}')
         for number, run_wf in enumerate(runs, start=1):
@@ -135,9 +162,11 @@ def init_run_wf(
 
     The maps of a run that is alone are those of the visit: they carry no run label.
     """
-    workflow = pe.Workflow(name=f'run_{run.key.run or "single"}_wf')
+    label = run.key.label.replace('run-', '').replace('-', '_') or 'single'
+    workflow = pe.Workflow(name=f'run_{label}_wf')
     first, output_dir = settings.first_level, str(settings.paths.output_dir)
     found = run.preprocessed
+    sets = _sets(settings, run)
     conditions = [
         {
             'name': c.name,
@@ -164,18 +193,23 @@ def init_run_wf(
         hrf_model=first.hrf_model,
         high_pass=first.high_pass,
         drop_volumes=first.drop_volumes,
+        confounds=sets,
     )
-    glm_wf.inputs.inputnode.events_file = str(run.events)
-    glm_wf.inputs.inputnode.series_file = str(found.series)
-    if not found.denoised:
-        glm_wf.inputs.inputnode.movement_file = str(found.confounds)
+    run_inputs = glm_wf.inputs.inputnode
+    run_inputs.events_file, run_inputs.series_file = str(run.events), str(found.series)
+    run_inputs.sidecars = [str(path) for path in found.sidecars]
+    run_inputs.origin = found.origin
+    if found.confounds is not None:
+        run_inputs.confounds_file = str(found.confounds)
+    if found.confounds_sidecar is not None:
+        run_inputs.confounds_sidecar = str(found.confounds_sidecar)
     ds_statmaps_wf = init_ds_statmaps_wf(
         output_dir=output_dir,
         source_file=str(run.events),
         metadata=_metadata(settings, (run,), uris, workbench=workbench),
         dismiss_run=alone,
     )
-    report_wf = init_run_report_wf(settings, run, conditions)
+    report_wf = init_run_report_wf(settings, run, conditions, sets)
     workflow.connect([
         (smoothing_wf, glm_wf, [('outputnode.out_file', 'inputnode.smoothed_file')]),
         (glm_wf, ds_statmaps_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in FIT_OUTPUTS]),
@@ -187,6 +221,25 @@ def init_run_wf(
         (report_wf, outputnode, [('outputnode.section', 'section')]),
     ])  # fmt: skip
     return workflow
+
+
+def _sets(settings: Settings, run: RunFiles) -> tuple[str, ...]:
+    found = run.preprocessed
+    return resolve_sets(
+        settings.first_level.confounds, origin=found.origin, denoised=found.denoised
+    )
+
+
+def _common_sets(settings: Settings, runs: Sequence[RunFiles]) -> list[str]:
+    """Sets of confounds of runs; if they differ, those of each run as one text."""
+    found = list(dict.fromkeys(_sets(settings, run) for run in runs))
+    return list(found[0]) if len(found) == 1 else [' '.join(sets) or 'none' for sets in found]
+
+
+def _origin(run: RunFiles) -> str:
+    if run.preprocessed.origin == 'fmriprep':
+        return 'fMRIPrep'
+    return 'HCP pipelines with FIX' if run.preprocessed.denoised else 'HCP pipelines'
 
 
 def _metadata(
@@ -204,7 +257,8 @@ def _metadata(
         'HRFModel': settings.first_level.hrf_model,
         'HighPassCutoffHz': settings.first_level.high_pass,
         'DroppedVolumes': settings.first_level.drop_volumes,
-        'Confounds': 'none' if denoised else 'movement regressors',
+        'Preprocessing': ' and '.join(sorted({_origin(run) for run in runs})),
+        'Confounds': _common_sets(settings, runs),
     }
     if denoised:
         metadata['Caveat'] = (

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from ketbids.cli.dataset import record_path
-from ketbids.cli.group import score_values
 from ketbids.cli.main import main
+from ketbids.cli.planning import score_values
 from ketbids.errors import InputError
 from ketbids.io.files import write_json
 from ketbids.model import load_model
@@ -58,7 +58,7 @@ def test_analyses_without_people_say_so(study, capsys):
     page = (study / 'out' / 'group.html').read_text()
     assert 'node-meanHC_contrast-nogoVsGo failed' in page
     assert 'meanTRD' not in text
-    assert not (study / 'out' / 'group').exists()
+    assert not list((study / 'out' / 'group').glob('node-*'))
 
 
 def test_participants_table_is_needed(study, capsys):
@@ -77,4 +77,7 @@ def test_two_lines_for_one_participant(study, capsys):
     path = study / 'bids' / 'participants.tsv'
     path.write_text(path.read_text() + 'sub-01\tHC\t31\tF\n')
     assert run(study) == 3
-    assert 'more than one row of 01' in capsys.readouterr().err
+    assert (
+        'participants.tsv, lines 2 and 3: more than one row of sub-01. Keep one.'
+        in capsys.readouterr().err
+    )

@@ -10,7 +10,7 @@ from ketbids.cli.selection import chosen_participants, read_exclusion_list
 from ketbids.errors import InputError
 from ketbids.io.bids import Exclusion
 from ketbids.io.inventory import link_name
-from tests.io.test_hcp import make_run, make_surfaces
+from tests.io.trees import fmriprep_run, hcp_run, hcp_surfaces
 from tests.workflows.studies import settings
 
 
@@ -21,6 +21,8 @@ def three(dataset):
         folder = dataset / 'bids' / f'sub-{label}' / 'func'
         (events,) = folder.glob('*_events.tsv')
         events.rename(folder / f'sub-{label}_task-carit_events.tsv')
+        with (dataset / 'bids' / 'participants.tsv').open('a') as table:
+            table.write(f'sub-{label}\tHC\t30\tF\n')
     return dataset
 
 
@@ -57,10 +59,10 @@ def run(root, *arguments):
 
 
 def prepare(root, *labels):
-    """Preprocessed runs whose files are empty."""
+    """Preprocessed runs that cannot be fitted: surfaces and movement are empty files."""
     for label in labels:
-        make_surfaces(root / 'hcp', f'sub-{label}')
-        make_run(root / 'hcp', 'task-carit', session=f'sub-{label}')
+        hcp_surfaces(root / 'hcp', f'sub-{label}')
+        hcp_run(root / 'hcp', 'task-carit', session=f'sub-{label}')
 
 
 def test_every_visit_gets_its_reason(three, capsys):
@@ -102,3 +104,200 @@ def test_derivatives_inside_the_dataset_are_found(dataset, capsys):
     given = [str(dataset / 'bids'), str(dataset / 'out'), 'participant', '--nprocs', '1']
     assert main(given) == 1
     assert '1 visits, 1 of them to do' in capsys.readouterr().out
+
+
+def fails(capsys, code, *words):
+    """Check an exit code and what was said."""
+
+    def check(actual):
+        said = capsys.readouterr()
+        text = said.out + said.err
+        assert actual == code, text
+        for word in words:
+            assert word in text
+
+    return check
+
+
+def call(root, *arguments):
+    return main(
+        [str(root / 'bids'), str(root / 'out'), 'participant', '--nprocs', '1', *arguments]
+    )
+
+
+def test_not_a_bids_folder(dataset, capsys):
+    (dataset / 'bids' / 'dataset_description.json').unlink()
+    words = f'{dataset / "bids"} is not a BIDS dataset: it has no dataset_description.json'
+    prepare(dataset, '01')
+    fails(capsys, 3, words)(run(dataset))
+
+
+def test_no_such_participant(dataset, capsys):
+    prepare(dataset, '01')
+    code = run(dataset, '--participant-label', '01', '99')
+    fails(capsys, 3, 'has no participant 99; it has 01')(code)
+
+
+def test_nothing_was_chosen(dataset, capsys):
+    prepare(dataset, '01')
+    words = (
+        'no events file (*_events.tsv) of the task carit for what was chosen by --session-label'
+    )
+    fails(capsys, 3, words)(run(dataset, '--session-label', 'TP9'))
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'code', 'words'),
+    [
+        ([], 3, 'No preprocessed data: say where they are with --derivatives'),
+        (['--derivatives', '{root}/absent'], 3, 'absent (--derivatives) is not a folder'),
+        (['--preproc', 'existing'], 2, '--preproc existing needs --derivatives DIR'),
+        (['--hcp-pattern', '{{who}}'], 2, "--hcp-pattern '{who}': {who} is not known"),
+        (['--bids-filter-file', '{root}/absent.json'], 3, 'Cannot read'),
+    ],
+)
+def test_what_was_asked_for_cannot_be(dataset, capsys, arguments, code, words):
+    given = [argument.format(root=dataset) for argument in arguments]
+    fails(capsys, code, words)(call(dataset, *given))
+
+
+def test_nothing_preprocessed(dataset, capsys):
+    (dataset / 'hcp').mkdir()
+    fails(
+        capsys,
+        3,
+        'sub-01_task-carit failed: sub-01_task-carit: no preprocessed time series. Looked for',
+        f'{dataset}/hcp/sub-01/MNINonLinear/Results/*task-carit*/*_Atlas*.dtseries.nii',
+        f'{dataset}/hcp/sub-01/func/sub-01_task-carit_space-fsLR_den-*_bold.dtseries.nii',
+    )(run(dataset))
+
+
+def test_two_candidates(dataset, capsys):
+    for density in ('91k', '170k'):
+        fmriprep_run(dataset / 'hcp', 'sub-01_task-carit', f'space-fsLR_den-{density}')
+    words = ('Two candidates for sub-01_task-carit', 'den-170k', 'den-91k', '--bids-filter-file')
+    fails(capsys, 3, *words)(run(dataset))
+    path = dataset / 'filter.json'
+    path.write_text('{"bold": {"density": "91k"}}')
+    given = ('--dry-run', '--bids-filter-file', str(path))
+    fails(capsys, 0, '_space-fsLR_den-91k_bold.dtseries.nii')(run(dataset, *given))
+
+
+def test_missing_surfaces_fail_one_visit(three, capsys):
+    prepare(three, '01', '02')
+    for path in (three / 'hcp' / 'sub-02').rglob('*.L.midthickness.*'):
+        path.unlink()
+    text = 'sub-02_task-carit: cannot be done: '
+    given = ('--dry-run', '--participant-label', '01', '02')
+    fails(capsys, 1, text, 'sub-02.L.midthickness.32k_fs_LR.surf.gii is missing')(
+        run(three, *given)
+    )
+
+
+def test_two_folders_in_the_dataset(dataset, capsys):
+    for name in ('a', 'b'):
+        fmriprep_run(dataset / 'bids' / 'derivatives' / name, 'sub-01_task-carit')
+    folder = dataset / 'bids' / 'derivatives'
+    words = [f'--derivatives {folder / name}' for name in ('a', 'b')]
+    fails(capsys, 3, 'Two candidates', *words)(call(dataset, '--dry-run'))
+    given = ('--dry-run', '--preproc', 'existing', '--derivatives', str(folder / 'b'))
+    fails(capsys, 0, f'{folder}/b/sub-01/func')(call(dataset, *given))
+
+
+def exclude(root, *lines):
+    path = root / 'exclusions.tsv'
+    path.write_text('participant_id\tsession_id\trun\treason\n' + ''.join(lines))
+    return ('--exclusions', str(path))
+
+
+def test_an_exclusion_list_that_names_nobody(dataset, capsys):
+    prepare(dataset, '01')
+    given = exclude(dataset, 'sub-77\tn/a\tn/a\tmotion\n')
+    words = f'{given[1]}: there is no participant sub-77. Correct or remove the line.'
+    fails(capsys, 3, words)(run(dataset, *given))
+
+
+def test_an_exclusion_list_that_names_no_run(dataset, capsys):
+    prepare(dataset, '01')
+    given = exclude(dataset, 'sub-01\tTP9\tn/a\ta\n', 'sub-01\tn/a\t7\tb\n')
+    words = 'no events file of the task belongs to {}; the line takes nothing out'
+    names = ('sub-01_ses-TP9', 'sub-01_run-7')
+    fails(capsys, 0, *(words.format(name) for name in names))(run(dataset, '--dry-run', *given))
+
+
+def test_everybody_is_excluded(dataset, capsys):
+    prepare(dataset, '01')
+    given = exclude(dataset, 'sub-01\tn/a\tn/a\tmotion\n')
+    fails(capsys, 3, 'Every run that was chosen is on the exclusion list')(run(dataset, *given))
+
+
+def test_a_dry_run_lists_and_writes_nothing(three, capsys):
+    prepare(three, '01')
+    fmriprep_run(three / 'hcp', 'sub-02_task-carit')
+    before = sorted(three.rglob('*'))
+    given = exclude(three, 'sub-03\tn/a\tn/a\tmotion\n')
+    before += [three / 'exclusions.tsv']
+    code = run(three, '--dry-run', *given)
+    text = capsys.readouterr().out
+    assert code == 0
+    assert sorted(three.rglob('*')) == sorted(before)
+    series = three / 'hcp/sub-01/MNINonLinear/Results/task-carit/task-carit_Atlas.dtseries.nii'
+    assert f'sub-01_task-carit: to do\n  run: {series}\n' in text
+    assert 'sub-02_task-carit has no surfaces of its own on the mesh' in text
+    assert '(average surfaces)' in text
+    assert 'sub-03_task-carit is excluded: motion' in text
+    assert 'Visits: 2 to do. Nothing was written.' in text
+
+
+def test_a_dry_run_knows_what_is_done(dataset, capsys):
+    from ketbids.cli import participant
+    from ketbids.io.files import write_json
+
+    prepare(dataset, '01')
+    record = dataset / 'out' / 'logs' / 'records' / 'sub-01_task-carit.json'
+    write_json(record, {'Fingerprint': 'old', 'Outputs': {'x': 1}})
+    fails(capsys, 0, 'to do again: input or settings have changed')(run(dataset, '--dry-run'))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(participant, 'is_whole', lambda *_: True)
+        fails(capsys, 0, 'Visits: 1 already done.')(run(dataset, '--dry-run'))
+
+
+def test_directions_are_runs_of_one_visit(dataset, capsys):
+    folder = dataset / 'bids' / 'sub-01' / 'func'
+    (folder / 'sub-01_task-carit_events.tsv').unlink()
+    for direction in ('LR', 'RL'):
+        for acq in ('a', 'b'):
+            name = f'sub-01_task-carit_acq-{acq}_dir-{direction}'
+            (folder / f'{name}_events.tsv').write_text('onset\tduration\n1\t1\n')
+            fmriprep_run(dataset / 'hcp', name)
+    fails(capsys, 0, 'acq-a: to do\n  dir-LR: ', '  dir-RL: ', 'acq-b: to do', 'Visits: 2 to do')(
+        run(dataset, '--dry-run')
+    )
+    path = dataset / 'filter.json'
+    path.write_text('{"bold": {"acquisition": "a", "direction": "LR"}}')
+    fails(capsys, 0, 'acq-a: to do\n  dir-LR: ', 'Visits: 1 to do')(
+        run(dataset, '--dry-run', '--bids-filter-file', str(path))
+    )
+
+
+def test_an_invalid_dataset(dataset, capsys, monkeypatch):
+    from ketbids.io import validation
+
+    prepare(dataset, '01')
+    findings = validation.Findings([validation.Issue('BAD', '/participants.tsv')], 0)
+    monkeypatch.setattr(validation, 'find_validator', lambda: 'validator')
+    monkeypatch.setattr(validation, 'run_validator', lambda *_: findings)
+    words = ('is not valid BIDS: BAD (/participants.tsv)', '--skip-bids-validation to go on')
+    fails(capsys, 3, *words)(run(dataset))
+    assert not (dataset / 'out' / 'dataset_description.json').exists()
+    fails(capsys, 0, '1 to do')(run(dataset, '--dry-run', '--skip-bids-validation'))
+
+
+def test_a_database_serves_the_second_call(dataset, capsys):
+    prepare(dataset, '01')
+    given = ('--dry-run', '--bids-database-dir', str(dataset / 'index'))
+    fails(capsys, 0, 'Indexing', '1 to do')(run(dataset, *given))
+    assert run(dataset, *given) == 0
+    text = capsys.readouterr().out
+    assert '1 to do' in text
+    assert 'Indexing' not in text

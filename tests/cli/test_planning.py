@@ -13,7 +13,7 @@ MADE = {
     'HRFModel': 'spm',
     'HighPassCutoffHz': 0.005,
     'DroppedVolumes': 0,
-    'Confounds': 'none',
+    'Confounds': [],
     'NoiseModel': 'AR(6)',
     'ConditionWeights': {'correctGo': -1.0, 'correctNogo': 1.0},
 }
@@ -44,7 +44,7 @@ def test_maps_that_were_made_alike(group):
         ('HRFModel', 'glover'),
         ('HighPassCutoffHz', 0.01),
         ('DroppedVolumes', 2),
-        ('Confounds', 'movement regressors'),
+        ('Confounds', ['24', 'acompcor']),
         ('ConditionWeights', {'correctGo': 1.0, 'correctNogo': -1.0}),
     ],
 )

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ketbids.demo.compare import compare, dice, render
+from ketbids.demo.compare import compare, render
 from ketbids.demo.document import decode, truth_document
+from ketbids.demo.found import dice
 from ketbids.errors import InputError
 from ketbids.io.cifti import write_maps
 

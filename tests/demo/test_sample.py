@@ -1,3 +1,5 @@
+from datetime import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,3 +74,27 @@ def test_seed_repeats_and_changes():
 def test_too_few_participants():
     with pytest.raises(UsageError, match='at least 6'):
         draw_sample(5, 1)
+
+
+@given(n=st.integers(MINIMUM, 60), seed=st.integers(0, 2**31))
+@settings(max_examples=25, deadline=None)
+def test_times_of_scans_and_infusions(n, seed):
+    sample = draw_sample(n, seed)
+    assert sample.late
+    for person in sample.participants:
+        assert tuple(person.scanned) == person.sessions
+        assert list(person.scanned.values()) == sorted(person.scanned.values())
+        assert all(time < '1925' for time in person.scanned.values())
+        assert set(person.infused) == set(person.sessions if person.hdrs else ()) - {'TP1'}
+        hours = {
+            session: (
+                datetime.fromisoformat(person.scanned[session]) - datetime.fromisoformat(time)
+            ).total_seconds()
+            / 3600
+            for session, time in person.infused.items()
+        }
+        assert 22 <= hours.get('TP2', 24) <= 26
+        if 'TP3' in hours:
+            assert (person.label in sample.late) == (hours['TP3'] > 72)
+            assert hours['TP3'] >= 24
+            assert person.scanned['TP1'] < person.infused['TP2']

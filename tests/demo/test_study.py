@@ -13,7 +13,10 @@ from ketbids.demo.study import StudyOptions, write_study
 from ketbids.errors import InputError, UsageError
 from ketbids.io.cifti import read_labels, read_maps, read_series, read_surface
 from ketbids.io.files import read_json
+from ketbids.io.people import read_people
 from ketbids.io.tables import read_table
+from ketbids.model import load_model
+from ketbids.stats.checks import evaluate_checks
 
 OPTIONS = StudyOptions(participants=6, seed=3)
 
@@ -67,8 +70,31 @@ def test_tables(study):
     assert 'n/a' in tree.events(person.label, session).read_text()
 
 
+def test_range_checks_of_the_packaged_model(study):
+    """Who comes late to TP3 is outside; everything else that is planted is inside."""
+    model = load_model()
+    used = model.variables()
+    people, notes = read_people(
+        study.tree.bids,
+        variables=used.all,
+        required=used.required,
+        numbers=used.numbers,
+        scores=model.scores,
+        levels=model.levels,
+    )
+    assert notes == ()
+    table, notes = evaluate_checks(model.checks, people, model.derived)
+    assert notes == ()
+    outside = table[table['outcome'] == 'outside']
+    late = [f'sub-{label}' for label in study.sample.late]
+    assert outside['participant_id'].tolist() == sorted(late)
+    assert set(outside['check']) == {'hoursToTP3'}
+    assert read_json(study.tree.truth)['sample']['lateAtTP3'] == late
+    assert (table['outcome'] != 'unknown').sum() >= len(people)
+
+
 def test_missing_values_and_exclusions_of_a_larger_study(tmp_path, monkeypatch):
-    monkeypatch.setattr('ketbids.demo.study._write_runs', lambda *args: None)
+    monkeypatch.setattr('ketbids.demo.study.write_all', lambda *args: None)
     written = write_study(tmp_path / 's', StudyOptions(participants=12, seed=1))
     tree, sample = written.tree, written.sample
     text = (tree.bids / 'participants.tsv').read_text()

@@ -10,6 +10,7 @@ from ketbids.demo.task import (
     REPETITION_TIME,
     condition_of,
     draw_events,
+    event_regressor,
     haemodynamic_response,
     regressors,
 )
@@ -91,3 +92,22 @@ def test_one_trial_has_the_peak_one():
     peak = (columns[:, 0].argmax() + 0.5) * REPETITION_TIME
     assert 4 + 4.5 < peak < 4 + 6.5
     assert not columns[:, 1:].any()
+
+
+def test_event_regressor_is_the_convolution_at_any_duration():
+    times = np.arange(0, 80, 0.5)
+    alone = event_regressor([10.0], [3.0], times)
+    step = 0.01
+    kernel = haemodynamic_response(np.arange(0, 40, step))
+    fine = np.convolve(kernel, np.ones(300))
+    expected = np.interp(times - 10, step * np.arange(len(fine)), fine / fine.max(), left=0)
+    assert alone == pytest.approx(expected, abs=2e-3)
+    assert event_regressor([10.0], [3.0], np.arange(0, 80, 0.01)).max() == pytest.approx(1)
+
+
+def test_event_regressor_has_the_height_of_the_usual_duration():
+    times = np.arange(0, 200, 0.1)
+    both = event_regressor([10.0, 60.0, 110.0], [1.0, 1.0, 2.0], times)
+    assert both[times < 50].max() == pytest.approx(1, abs=1e-4)
+    assert 1.8 < both[times > 105].max() < 2
+    assert event_regressor([10.0], [1e-3], times).max() == pytest.approx(1, abs=1e-3)

@@ -7,14 +7,14 @@ import pytest
 
 from ketbids.interfaces.bids import DerivativesDataSink
 from ketbids.io.cifti import write_surface
-from ketbids.workflows.outputs import figure_sink, group_sink
+from ketbids.workflows.outputs import RUN_ENTITIES, figure_sink, group_sink
 from tests.stats.small_brain import LEFT, icosphere
 
 SOURCE = '/data/bids/sub-01/ses-TP1/func/sub-01_ses-TP1_task-carit_run-2_events.tsv'
 FUNC = 'sub-01/ses-TP1/func/sub-01_ses-TP1_task-carit_run-2'
 MAP = {'space': 'fsLR', 'den': '91k', 'contrast': 'nogoVsGo', 'datatype': 'func'}
 ANAT = {'space': 'fsLR', 'den': '32k', 'datatype': 'anat'}
-ANAT |= {'dismiss_entities': ['run', 'task', 'suffix']}
+ANAT |= {'dismiss_entities': [*RUN_ENTITIES, 'acquisition', 'task', 'suffix']}
 
 
 def put_content(path, text):
@@ -111,6 +111,29 @@ def test_without_sessions(put):
     ]
 
 
+STEM = 'sub-01_ses-TP1_task-carit_acq-seq'
+
+
+@pytest.mark.parametrize(
+    ('entities', 'expected'),
+    [
+        (
+            {**MAP, 'stat': 'z', 'suffix': 'statmap'},
+            f'func/{STEM}_rec-r_dir-LR_run-2_space-fsLR_den-91k_contrast-nogoVsGo_stat-z_statmap',
+        ),
+        (
+            {**MAP, 'stat': 'z', 'suffix': 'statmap', 'dismiss_entities': [*RUN_ENTITIES]},
+            f'func/{STEM}_space-fsLR_den-91k_contrast-nogoVsGo_stat-z_statmap',
+        ),
+    ],
+)
+def test_acquisition_direction_and_reconstruction(put, entities, expected):
+    """Runs keep what tells them apart; the maps of a visit keep the acquisition."""
+    source = f'/data/bids/sub-01/ses-TP1/func/{STEM}_rec-r_dir-LR_run-2_events.tsv'
+    expected = f'sub-01/ses-TP1/{expected}.dscalar.nii'
+    assert put('x.dscalar.nii', source, **entities) == [expected]
+
+
 @pytest.mark.parametrize(
     ('name', 'entities'),
     [
@@ -182,6 +205,13 @@ GROUP = [
         {'node': 'hcVsTrd', 'contrast': 'nogoVsGo', 'desc': 'pos', 'space': 'fsLR', 'den': '91k'}
         | {'stat': 'pfwe', 'suffix': 'statmap'},
         'group/node-hcVsTrd/node-hcVsTrd_contrast-nogoVsGo_desc-pos_space-fsLR_den-91k_stat-pfwe'
+        '_statmap.dscalar.nii',
+    ),
+    (
+        'x.dscalar.nii',
+        {'node': 'hcVsTrd', 'contrast': 'nogoVsGo', 'space': 'fsLR', 'den': '91k'}
+        | {'stat': 'coverage', 'suffix': 'statmap'},
+        'group/node-hcVsTrd/node-hcVsTrd_contrast-nogoVsGo_space-fsLR_den-91k_stat-coverage'
         '_statmap.dscalar.nii',
     ),
     (

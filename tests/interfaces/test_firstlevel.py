@@ -7,16 +7,9 @@ import numpy as np
 import pytest
 
 from ketbids.errors import InputError
-from ketbids.interfaces.firstlevel import (
-    BuildRunDesign,
-    CodeTrials,
-    CombineRuns,
-    FitGLM,
-    SmoothSeries,
-    read_movement,
-    read_surfaces,
-)
-from ketbids.io.cifti import read_maps, read_series
+from ketbids.interfaces.firstlevel import CombineRuns, FitGLM, SmoothSeries, read_surfaces
+from ketbids.interfaces.rundesign import BuildRunDesign, CodeTrials
+from ketbids.io.cifti import read_maps, read_series, write_maps
 from ketbids.io.tables import read_table
 from tests.interfaces.files import (
     CONDITIONS,
@@ -27,7 +20,7 @@ from tests.interfaces.files import (
     write_events,
     write_movement,
 )
-from tests.stats.small_brain import LEFT, RIGHT
+from tests.stats.small_brain import LEFT, RIGHT, SmallBrain
 
 N_VOLUMES = 170
 NAMES = [condition['name'] for condition in CONDITIONS]
@@ -150,35 +143,14 @@ class TestDesign:
     def test_movement_enters_where_it_is_given(self, tmp_path, series, trials):
         plain = set(read_table(Path(build(trials, series).design_file)).columns)
         movement = write_movement(tmp_path / 'movement.txt', N_VOLUMES)
-        found = build(trials, series, movement_file=movement)
+        found = build(trials, series, confounds_file=movement, origin='hcp', sets=['12'])
         assert len(set(read_table(Path(found.design_file)).columns) - plain) == 12
+        found = build(trials, series, confounds_file=movement, origin='hcp', sets=[])
+        assert set(read_table(Path(found.design_file)).columns) == plain
 
     def test_high_pass_of_zero_has_no_drifts(self, series, trials):
         design = read_table(Path(build(trials, series, high_pass=0.0).design_file))
         assert list(design.columns) == [*NAMES, 'constant']
-
-
-@pytest.mark.parametrize('columns', [6, 12])
-def test_movement_columns(tmp_path, columns):
-    table = read_movement(Path(write_movement(tmp_path / 'm.txt', 9, columns)), 9)
-    assert table.shape == (9, columns)
-    assert list(table.columns)[:6] == ['trans_x', 'trans_y', 'trans_z', 'rot_x', 'rot_y', 'rot_z']
-
-
-@pytest.mark.parametrize(('rows', 'columns'), [(8, 6), (9, 7), (9, 1)])
-def test_movement_must_fit_the_series(tmp_path, rows, columns):
-    path = write_movement(tmp_path / 'm.txt', rows, columns)
-    with pytest.raises(InputError, match=f'{rows} rows and {columns} columns'):
-        read_movement(Path(path), 9)
-
-
-@pytest.mark.parametrize('content', ['a b c\n', '1 2\n1 2 3\n', None])
-def test_movement_must_be_numbers(tmp_path, content):
-    path = tmp_path / 'm.txt'
-    if content is not None:
-        path.write_text(content)
-    with pytest.raises(InputError, match=r'm\.txt'):
-        read_movement(path, 9)
 
 
 def test_surfaces_of_the_wrong_side_or_mesh(brain, tmp_path):
@@ -194,7 +166,7 @@ def test_surfaces_of_the_wrong_side_or_mesh(brain, tmp_path):
 
 def test_smoothing_keeps_constants(brain):
     left, right = brain.pair()
-    constant = np.full((3, len(brain.models)), 7.0)
+    constant = np.full((3, len(brain.models)), 7.0) + np.arange(3)[:, None]
     path = brain.series('bold', constant)
     out = SmoothSeries(in_file=path, left_surface=left, right_surface=right, fwhm=20.0).run()
     np.testing.assert_allclose(read_series(out.outputs.out_file).data, constant, rtol=1e-5)
@@ -273,6 +245,58 @@ class TestFit:
             one, two = read_maps(Path(a))[0], read_maps(Path(b))[0]
             np.testing.assert_allclose(one, two, rtol=1e-3, atol=0.5)
 
+    @pytest.mark.parametrize(
+        ('origin', 'mean', 'words'),
+        [
+            ('hcp', 12000, 'units of the input, whose grand mean is 10000'),
+            ('hcp', 700, 'the grand mean of 10000 expected of this input was not found'),
+            ('fmriprep', 12000, 'scaled by 0.83'),
+            ('fmriprep', 700, 'scaled by 14.2'),
+            ('fmriprep', 0, 'no percent signal change can be given'),
+        ],
+    )
+    def test_units_by_origin(self, brain, planted, origin, mean, words):
+        """Only data of the HCP pipelines have the grand mean by which effects are in percent."""
+        data = brain.noise(N_VOLUMES) - 10000 + mean
+        data[:, :3] += 1000
+        found = FitGLM(
+            series_file=brain.series('other', data),
+            design_file=planted[1],
+            contrasts_file=planted[2],
+            origin=origin,
+        ).run()
+        (sidecar, *_) = found.outputs.sidecars
+        assert words in sidecar['SignalUnits']
+        assert sidecar['MeanSignal'] == (10000 if mean else None)
+
+    def test_what_is_missing_is_counted(self, brain, planted):
+        data = read_series(Path(planted[0])).data.copy()
+        data[5, 0], data[7, 1], data[:, 2], data[3, 4] = np.nan, np.inf, 55.0, 3e38
+        found = fit((brain.series('holes', data), *planted[1:]))
+        values = read_maps(Path(found.effect[0]))[0][0]
+        assert np.flatnonzero(np.isnan(values)).tolist() == [0, 1, 2, 4, len(values) - 1]
+        assert found.sidecars[0]['GrayordinatesWithoutData'] == 5
+
+    def test_no_data_at_all_names_the_series_before_smoothing(self, brain, planted):
+        flat = brain.series('flat', np.full((N_VOLUMES, len(brain.models)), 3.0))
+        with pytest.raises(InputError, match='every grayordinate is constant') as caught:
+            FitGLM(
+                series_file=flat,
+                source_file=planted[0],
+                design_file=planted[1],
+                contrasts_file=planted[2],
+            ).run()
+        assert str(caught.value).startswith(planted[0])
+
+    def test_dependent_columns_name_the_series(self, tmp_path, planted):
+        design = read_table(Path(planted[1]))
+        design['incorrectNogo'] = 2 * design['correctGo']
+        path = tmp_path / 'dependent.tsv'
+        design.to_csv(path, sep='\t', index=False)
+        with pytest.raises(InputError, match='dependent columns: correctGo, incorrectNogo') as e:
+            fit((planted[0], str(path), planted[2]))
+        assert str(e.value).startswith(f'{planted[0]}: ')
+
     def test_nothing_to_estimate(self, tmp_path, planted):
         plan = json.loads(Path(planted[2]).read_text())
         plan |= {'weights': {}, 'not_estimable': {'nogoVsGo': 'no trial of correctNogo'}}
@@ -322,6 +346,21 @@ class TestCombination:
         assert [s['Runs'] for s in found.sidecars] == [2, 1]
         assert [s['DegreesOfFreedom'] for s in found.sidecars] == [190, 90]
         assert [Path(path).name for path in found.z] == ['z_a.dscalar.nii', 'z_b.dscalar.nii']
+
+    def test_runs_of_other_grayordinates_are_named(self, brain, tmp_path, combine):
+        other = SmallBrain(1, volume=False).models
+        path = tmp_path / 'few.dscalar.nii'
+        few = [str(write_maps(path, {'a': np.ones(len(other))}, other))]
+        with pytest.raises(InputError, match='do not have the same brain models') as caught:
+            CombineRuns(
+                contrasts=[['a'], ['a']],
+                effect=[[brain.map('e', 1.0)], few],
+                variance=[[brain.map('v', 1.0)], few],
+                sidecars=[[{'DegreesOfFreedom': 10}]] * 2,
+                series_files=['one.dtseries.nii', 'two.dtseries.nii'],
+            ).run()
+        sizes = f'two.dtseries.nii ({len(other)} grayordinates) and one.dtseries.nii'
+        assert sizes in str(caught.value)
 
     def test_order_of_runs_does_not_matter(self, combine):
         rng = np.random.default_rng(0)

@@ -1,15 +1,18 @@
 """One analysis: what is tested, with which rows, and the table of clusters."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from nipype.interfaces.base import TraitError
 
 from ketbids.errors import InputError
 from ketbids.interfaces.inference import DIRECTED, PLAIN, ClusterTables, GroupTest, read_effects
-from ketbids.io.cifti import read_maps
+from ketbids.interfaces.reports import AnalysisFigures
+from ketbids.io.cifti import read_maps, write_maps
 from ketbids.io.tables import read_table, write_table
 from tests.interfaces.files import BrainFiles
 from tests.stats.small_brain import LEFT
@@ -140,9 +143,64 @@ def test_repeats_are_equal_to_the_last_bit(brain, data, test_group, tmp_path, op
 def test_missing_data_leave_the_mask(brain, data, test_group):
     data[2, 5] = np.nan
     found = test_group(one_sample(brain, data))
-    assert json.loads(Path(found.summary).read_text())['GrayordinatesInMask'] == data.shape[1] - 1
-    for path in found.maps.values():
-        assert np.flatnonzero(np.isnan(values(path))).tolist() == [5]
+    summary = json.loads(Path(found.summary).read_text())
+    assert summary['GrayordinatesInMask'] == data.shape[1] - 1
+    assert summary['MinimumCoverage'] == 1
+    assert (summary['GrayordinatesIncomplete'], summary['GrayordinatesLost']) == (0, 1)
+    for name, path in found.maps.items():
+        expected = [] if name == 'coverage' else [5]
+        assert np.flatnonzero(np.isnan(values(path))).tolist() == expected
+    coverage = values(found.maps['coverage'])
+    assert coverage[5] == pytest.approx(7 / 8)
+    assert (np.delete(coverage, 5) == 1).all()
+
+
+def test_a_lower_minimum_tests_what_has_values(brain, data, test_group):
+    data[2, 5] = np.nan
+    data[:3, 6] = np.inf
+    data[:, 7] = np.nan
+    found = test_group(one_sample(brain, data), n_shuffles=256, min_coverage=0.8)
+    summary = json.loads(Path(found.summary).read_text())
+    assert summary['MinimumCoverage'] == 0.8
+    assert summary['GrayordinatesInMask'] == data.shape[1] - 2
+    assert (summary['GrayordinatesIncomplete'], summary['GrayordinatesLost']) == (1, 1)
+    assert any('1 of the' in s and 'they have 7 of 8' in s for s in summary['Warnings'])
+    rest = np.delete(data[:, 5], 2)
+    assert values(found.maps['effect'])[5] == pytest.approx(rest.mean(), rel=1e-5)
+    expected = rest.mean() / (rest.std(ddof=1) / np.sqrt(7))
+    assert values(found.maps['t'])[5] == pytest.approx(expected, rel=1e-4)
+    assert values(found.maps['variance'])[5] == pytest.approx(rest.var(ddof=1) / 7, rel=1e-4)
+    np.testing.assert_allclose(values(found.maps['coverage'])[4:9], [1, 7 / 8, 5 / 8, 0, 1])
+    for name in ('z', 'tfce_pos', 'pfwe_neg'):
+        assert np.flatnonzero(np.isnan(values(found.maps[name]))).tolist() == [6, 7]
+
+
+def test_the_map_that_costs_most_is_named(brain, data, test_group):
+    data[2, 5:15] = np.nan
+    rows = one_sample(brain, data).assign(session_id='ses-TP1')
+    summary = json.loads(Path(test_group(rows).summary).read_text())
+    assert any('sub-2 ses-TP1 costs most: 10 of them' in s for s in summary['Warnings'])
+    rows = rows.assign(minus_session_id='ses-TP3', minus_path=rows['path'].iloc[0])
+    summary = json.loads(Path(test_group(rows, n_shuffles=8).summary).read_text())
+    assert any('sub-2 ses-TP1 minus ses-TP3 costs most' in s for s in summary['Warnings'])
+    unnamed = one_sample(brain, data).drop(columns='participant_id')
+    summary = json.loads(Path(test_group(unnamed, n_shuffles=8).summary).read_text())
+    assert any('m2.dscalar.nii costs most' in s for s in summary['Warnings'])
+
+
+def test_a_difference_lacks_what_either_map_lacks(brain, data, test_group):
+    other = np.random.default_rng(1).normal(size=data.shape)
+    data[2, 5] = other[3, 6] = np.nan
+    rows = one_sample(brain, data)
+    rows['minus_path'] = [Path(brain.map(f'o{n}', v)).name for n, v in enumerate(other)]
+    coverage = values(test_group(rows, n_shuffles=4).maps['coverage'])
+    np.testing.assert_allclose(coverage[4:8], [1, 7 / 8, 7 / 8, 1])
+
+
+@pytest.mark.parametrize('share', [0.0, 1.1])
+def test_a_minimum_that_is_no_share_is_refused(share):
+    with pytest.raises(TraitError):
+        GroupTest(min_coverage=share)
 
 
 def test_other_brain_models_name_the_files(brain, data, tmp_path):
@@ -152,6 +210,23 @@ def test_other_brain_models_name_the_files(brain, data, tmp_path):
     rows.loc[3, 'path'] = 'fine/odd.dscalar.nii'
     with pytest.raises(InputError, match=r'fine/odd\.dscalar\.nii .*m0\.dscalar\.nii'):
         read_effects(rows, tmp_path)
+
+
+def test_maps_of_other_brain_models_are_not_tested(brain, data, test_group, tmp_path):
+    """As many grayordinates, but others: both files are named."""
+    models = brain.models
+    vertex = models.vertex.copy()
+    vertex[0] = np.setdiff1d(np.arange(models.n_vertices[LEFT]), vertex[models.where(LEFT)])[0]
+    other = dataclasses.replace(models, vertex=vertex)
+    write_maps(tmp_path / 'odd.dscalar.nii', {'odd': data[0]}, other)
+    rows = one_sample(brain, data)
+    rows.loc[3, 'path'] = 'odd.dscalar.nii'
+    with pytest.raises(InputError, match=r'odd\.dscalar\.nii .*m0\.dscalar\.nii'):
+        test_group(rows)
+    rows = one_sample(brain, data)
+    rows['minus_path'] = [*rows['path'][:-1], 'odd.dscalar.nii']
+    with pytest.raises(InputError, match=r'odd\.dscalar\.nii .*m0\.dscalar\.nii'):
+        test_group(rows)
 
 
 def test_missing_map_is_named(brain, data, tmp_path):
@@ -206,6 +281,27 @@ def test_clusters(brain, data, test_group, atlas_files):
         own = table[table['direction'] == direction]
         for cluster, n in zip(own['cluster'], own['n_grayordinates'], strict=True):
             assert (row == cluster).sum() == n
+
+
+def test_clusters_and_pictures_of_incomplete_maps(brain, data, test_group, atlas_files):
+    """What lacks values in some maps is in a cluster; what is not tested splits it."""
+    left = brain.models.where(LEFT)
+    data[0, left.start : left.start + 6] = np.nan
+    data[:4, left.start + 6] = np.nan
+    found = test_group(one_sample(brain, data), n_shuffles=256, min_coverage=0.8)
+    assert (values(found.maps['pfwe_pos'])[left.start : left.start + 6] < 0.05).all()
+    made = tables(brain, found, atlas_files)
+    numbers = read_maps(Path(made.clusters))[0]
+    table = read_table(Path(made.table))
+    assert (numbers[0, left.start : left.start + 6] > 0).all()
+    assert numbers[0, left.start + 6] == 0
+    assert np.isfinite(table[['size', 'peak_value', 'peak_p', 'x', 'y', 'z']]).all().all()
+    assert table['n_grayordinates'].sum() == (numbers > 0).sum()
+    figure = AnalysisFigures(
+        title='mean', maps=found.maps, summary=found.summary, inflated=list(brain.pair('inflated'))
+    )
+    picture = Path(figure.run().outputs.figure).read_bytes()
+    assert picture.startswith(b'\x89PNG')
 
 
 def test_no_clusters(brain, test_group, atlas_files):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from nipype.interfaces.base import Undefined, isdefined
 
 from ketbids.interfaces.reports import (
     AnalysisFigures,
@@ -14,9 +15,17 @@ from ketbids.interfaces.reports import (
     RunFigures,
 )
 from ketbids.reports.page import SessionSection
+from ketbids.stats.confounds import MOTION
 from tests.interfaces.files import CONDITIONS, write_events, write_movement
 from tests.interfaces.test_firstlevel import N_VOLUMES, NAMES, build, code
 
+SIDECAR = {
+    'NoiseModel': 'AR(6)',
+    'DegreesOfFreedom': 100.0,
+    'SignalUnits': 'percent',
+    'ConfoundColumns': ['trans_x', 'trans_y'],
+    'GrayordinatesWithoutData': 0,
+}
 PNG = b'\x89PNG\r\n\x1a\n'
 
 
@@ -32,7 +41,7 @@ def run_files(brain, tmp_path):
     return {
         'trials_file': trials,
         'series_file': series,
-        'movement_file': write_movement(tmp_path / 'movement.txt', N_VOLUMES),
+        'confounds_file': write_movement(tmp_path / 'movement.txt', N_VOLUMES),
     }, {'design_file': found.design_file, 'contrasts_file': found.contrasts_file}
 
 
@@ -86,9 +95,7 @@ def describe(run_files, tmp_path):
             'title': 'Task carit',
             'base_directory': str(tmp_path),
             'contrasts_file': design['contrasts_file'],
-            'sidecars': [
-                {'NoiseModel': 'AR(6)', 'DegreesOfFreedom': 100.0, 'SignalUnits': 'percent'}
-            ],
+            'maps_sidecars': [SIDECAR],
             'conditions': CONDITIONS,
             'fwhm': 5.0,
             'denoised': True,
@@ -97,7 +104,7 @@ def describe(run_files, tmp_path):
             'motion': str(figures / 'motion.png'),
             'maps': [str(figures / 'map.png')],
         }
-        return DescribeRun(**files, **{**given, **inputs}).run().outputs.out_file
+        return DescribeRun(**{**files, **given, **inputs}).run().outputs.out_file
 
     return run
 
@@ -125,9 +132,43 @@ def test_section_of_a_run(describe):
 def test_section_says_what_was_not_denoised(describe, tmp_path):
     # Nipype hands on one file as text and several as a list.
     single = str(tmp_path / 'map.png')
-    (run,) = section(describe(denoised=False, maps=single)).runs
-    assert dict(run.facts)['Confounds in the model'] == 'movement regressors'
+    (run,) = section(describe(denoised=False, maps=single, sets=['24', 'acompcor'])).runs
+    assert dict(run.facts)['Confounds in the model'] == '24, acompcor: 2 regressors'
     assert run.maps[0].path == 'map.png'
+    (run,) = section(describe(denoised=False, sets=[])).runs
+    assert dict(run.facts)['Confounds in the model'] == 'none'
+
+
+def test_grayordinates_without_data_are_counted(describe):
+    (run,) = section(describe(maps_sidecars=[{**SIDECAR, 'GrayordinatesWithoutData': 7}])).runs
+    assert any('7 grayordinates are constant or not finite' in line for line in run.warnings)
+
+
+def test_a_run_without_a_table_of_head_movement(run_files, describe):
+    files, design = run_files
+    files.pop('confounds_file')
+    found = RunFigures(**files, design_file=design['design_file'], conditions=NAMES).run().outputs
+    assert is_picture(found.design)
+    assert not isdefined(found.motion)
+    (run,) = section(describe(motion=Undefined)).runs
+    assert run.motion is None
+    assert dict(run.facts)['Head movement'] == 'unknown: there is no table of it'
+
+
+def test_rotations_of_fmriprep_are_radians(run_files, describe, tmp_path):
+    """The same movement gives the same displacement, whoever wrote it down."""
+    files, _ = run_files
+    moved = np.loadtxt(files['confounds_file'])[:, :6]
+    moved[:, 3:] = np.deg2rad(moved[:, 3:])
+    path = tmp_path / 'sub-01_desc-confounds_timeseries.tsv'
+    path.write_text(
+        '\t'.join(MOTION) + '\n' + '\n'.join('\t'.join(map(repr, row)) for row in moved.tolist())
+    )
+    (hcp,) = section(describe()).runs
+    (other,) = section(describe(confounds_file=str(path), origin='fmriprep')).runs
+    name = 'Mean framewise displacement'
+    assert dict(hcp.facts)[name] == dict(other.facts)[name]
+    assert dict(other.facts)['Smoothing'] == '5 mm FWHM added'
 
 
 def test_sections_of_a_visit_are_joined(describe, tmp_path):

@@ -64,6 +64,23 @@ def test_whole_parcels_are_independent(brain, inputs):
     assert table.loc[table['roi'] == 'R_two', 'value'].tolist() == [5, 5]
 
 
+def test_missing_values_are_not_averaged(brain, inputs):
+    left = brain.models.where(LEFT)
+    values = np.full(len(brain.models), 2.0)
+    values[left.start + 1 : left.start + 4] = [np.nan, 8, np.nan]
+    brain.map('m1', values)
+    empty = np.full(len(brain.models), np.nan)
+    empty[brain.models.where(RIGHT)] = 5
+    brain.map('m2', empty)
+    table = run(**inputs)
+    one = table[table['roi'] == 'L_one']
+    n = left.stop - left.start - 1
+    assert one['n_grayordinates'].tolist() == [n - 2, 0]
+    assert one['value'].iloc[0] == pytest.approx((2 * (n - 3) + 8) / (n - 2))
+    assert np.isnan(one['value'].iloc[1])
+    assert table.loc[table['roi'] == 'R_two', 'value'].tolist() == [2, 5]
+
+
 def test_significant_parcels_share_their_data(brain, inputs, tmp_path):
     left = brain.models.where(LEFT)
     p = np.ones(len(brain.models))

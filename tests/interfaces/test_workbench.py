@@ -9,6 +9,7 @@ from ketbids.errors import KetbidsError
 from ketbids.interfaces.firstlevel import SmoothSeries
 from ketbids.interfaces.workbench import CiftiSmoothing
 from ketbids.io.cifti import read_series
+from ketbids.stats.firstlevel import has_data
 from tests.interfaces.files import TR, BrainFiles
 
 
@@ -84,19 +85,23 @@ def test_smooths_as_the_native_smoother(wb_command, tmp_path, monkeypatch):
 
 
 def test_empty_grayordinates_give_and_get_nothing(wb_command, tmp_path, monkeypatch):
-    """As outside the field of view: their zeros must not pull their neighbours down."""
+    """As outside the field of view: their zeros must not pull their neighbours down.
+
+    Nor must constants, what is not finite, or a number that only a damaged file has.
+    """
     brain = BrainFiles(tmp_path, level=2)
     monkeypatch.chdir(tmp_path)
     left, right = brain.pair()
-    data = np.full((3, len(brain.models)), 100.0)
-    empty = [5, 60, len(brain.models) - 4]
-    data[:, empty] = 0
+    data = np.full((3, len(brain.models)), 100.0) + np.array([[-1.0], [0.0], [1.0]])
+    expected = np.delete(data, empty := [5, 60, 90, 130, 200, len(brain.models) - 4], axis=1)
+    data[:, empty[0]], data[:, empty[1]], data[1, empty[2]] = 0, 5000, np.nan
+    data[0, empty[3]], data[2, empty[4]], data[:, empty[5]] = np.inf, 3e38, np.nan
     inputs = {'in_file': brain.series('bold', data), 'left_surface': left, 'right_surface': right}
     for interface in (CiftiSmoothing, SmoothSeries):
         found = read_series(Path(interface(**inputs, fwhm=15.0).run().outputs.out_file)).data
         filled = np.delete(found, empty, axis=1)
-        np.testing.assert_allclose(filled, 100, rtol=1e-5, err_msg=interface.__name__)
-        assert not np.nan_to_num(found[:, empty]).any(), interface.__name__
+        np.testing.assert_allclose(filled, expected, rtol=1e-5, err_msg=interface.__name__)
+        assert not has_data(found)[empty].any(), interface.__name__
 
 
 def test_a_truncated_series_is_named(wb_command, brain, inputs):
@@ -107,8 +112,28 @@ def test_a_truncated_series_is_named(wb_command, brain, inputs):
     assert str(path) in str(caught.value)
 
 
-def test_failure_names_command_and_reason(wb_command, inputs):
+def test_surfaces_are_checked_first(wb_command, inputs):
     Path(inputs['left_surface']).write_text('not a surface')
-    with pytest.raises(KetbidsError, match=r'-cifti-smoothing ended with code \d+: .') as caught:
+    with pytest.raises(KetbidsError, match='cannot be read as a GIFTI surface') as caught:
         CiftiSmoothing(**inputs).run()
-    assert 'mid_L.surf.gii' in str(caught.value)
+    assert inputs['left_surface'] in str(caught.value)
+
+
+@pytest.mark.parametrize('interface', [CiftiSmoothing, SmoothSeries])
+def test_a_series_without_data(wb_command, brain, inputs, interface):
+    data = np.full((4, len(brain.models)), 7.0)
+    data[:, 0] = np.nan
+    path = brain.series('flat', data)
+    with pytest.raises(KetbidsError, match='every grayordinate is constant or not finite') as e:
+        interface(**{**inputs, 'in_file': path}).run()
+    assert path in str(e.value)
+
+
+def test_failure_names_command_and_reason(inputs, tmp_path, monkeypatch):
+    tool = tmp_path / 'bin' / 'wb_command'
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\necho "ERROR: out of paper" >&2\nexit 7\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv('PATH', f'{tool.parent}:/usr/bin:/bin')
+    with pytest.raises(KetbidsError, match=r'-cifti-smoothing ended with code 7: ERROR: out of'):
+        CiftiSmoothing(**inputs).run()

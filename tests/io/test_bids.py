@@ -130,10 +130,10 @@ def test_derivatives_and_sourcedata_are_no_raw_data(dataset):
 
 def test_two_events_files_of_one_run(dataset):
     folder = dataset / 'sub-02' / 'ses-TP1' / 'func'
-    (folder / 'sub-02_ses-TP1_task-carit_acq-b_events.tsv').write_text(EVENTS)
+    (folder / 'sub-02_ses-TP1_task-carit_ce-b_events.tsv').write_text(EVENTS)
     with pytest.raises(InputError, match='two events files of one run') as caught:
         find_events(dataset, ['02'])
-    assert 'sub-02_ses-TP1_task-carit_acq-b_events.tsv' in str(caught.value)
+    assert 'sub-02_ses-TP1_task-carit_ce-b_events.tsv' in str(caught.value)
     assert 'sub-02_ses-TP1_task-carit_events.tsv' in str(caught.value)
 
 

@@ -15,6 +15,7 @@ from ketbids.io.cifti import (
     assert_same_models,
     brain_model_axis,
     brain_models,
+    labels_misfit,
     read_labels,
     read_maps,
     read_series,
@@ -223,13 +224,43 @@ def test_a_volume_is_no_series(tmp_path):
 @pytest.mark.parametrize(
     ('unit', 'step'), [('HERTZ', 0.8), ('METER', 0.8), ('RADIAN', 0.8), ('SECOND', 0.0)]
 )
-def test_time_must_be_seconds(tmp_path, unit, step):
+def test_a_header_without_a_time_step(tmp_path, unit, step):
     axes = (SeriesAxis(0, step, 7, unit), brain_model_axis(BRAIN.models))
     path = tmp_path / 'a.dtseries.nii'
     Cifti2Image(random_series(), Cifti2Header.from_axes(axes)).to_filename(path)
-    for read in (read_series, series_timing):
-        with pytest.raises(InputError, match=f'{step} {unit}; seconds are needed'):
-            read(path)
+    assert np.isnan(read_series(path).repetition_time)
+    assert series_timing(path)[0] == 7
+    assert np.isnan(series_timing(path)[1])
+
+
+def test_a_series_without_a_time_step_is_written_as_one(tmp_path):
+    path = write_series(tmp_path / 'a.dtseries.nii', random_series(), BRAIN.models, np.nan)
+    assert np.isnan(read_series(path).repetition_time)
+
+
+def test_a_truncated_file_is_seen_by_its_header(files):
+    """Before anybody asks for its data."""
+    path = files / 'a.dtseries.nii'
+    size = path.stat().st_size
+    os.truncate(path, size - 4)
+    with pytest.raises(InputError, match=f'truncated: {size - 4} bytes instead of {size}'):
+        series_timing(path)
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [
+        (b'<VertexIndices>0 1 ', b'<VertexIndices>0 99 ', 'outside its surface'),
+        (b'<VertexIndices>0 1 ', b'<VertexIndices>1 1 ', 'twice'),
+    ],
+)
+def test_grayordinates_that_cannot_be(files, old, new, message):
+    path = files / 'a.dtseries.nii'
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+    with pytest.raises(InputError, match=f'CORTEX_LEFT has grayordinates {message}'):
+        read_series(path)
 
 
 def test_parcels_are_no_grayordinates(tmp_path):
@@ -271,3 +302,21 @@ def test_models_of_one_size_may_differ():
     )
     with pytest.raises(InputError, match='do not have the same brain models'):
         assert_same_models([models, other], ['one', 'two'])
+
+
+def test_labels_that_do_not_fit(files):
+    series = files / 'a.dtseries.nii'
+    assert labels_misfit(files / 'a.dlabel.nii', series) is None
+    fine = SmallBrain(2).models
+    path = files / 'fine.dlabel.nii'
+    keys = np.zeros(len(fine), np.int32)
+    write_labels(path, Labels(keys, {0: '???'}, {0: (1.0, 1.0, 1.0, 0.0)}, fine), 'a')
+    reason = f'{path} has 162 vertices of {LEFT}, the time series 42 vertices.'
+    assert labels_misfit(path, series) == reason
+    path.write_text('labels')
+    assert f'{path} cannot be read as a CIFTI-2 dense label' in labels_misfit(path, series)
+    volume = BRAINS['volume'].models
+    write_series(series, random_series(models=volume), volume, 0.8)
+    assert 'the time series no such surface' in labels_misfit(files / 'a.dlabel.nii', series)
+    with pytest.raises(InputError, match='does not exist'):
+        labels_misfit(path, files / 'b.dtseries.nii')

@@ -4,9 +4,14 @@ import re
 
 import pytest
 
-from ketbids.errors import InputError
+from ketbids.errors import InputError, UsageError
 from ketbids.io.bids import RunKey
-from ketbids.io.hcp import find_preprocessed
+from ketbids.io.derivatives import Derivatives
+from ketbids.io.filters import BidsFilter
+from ketbids.io.hcp import HcpPattern, parse_pattern
+from tests.io.trees import hcp_run as make_run
+from tests.io.trees import hcp_surfaces as make_surfaces
+from tests.io.trees import series, touch
 
 KEY = RunKey('01', 'TP1', 'carit')
 #: From the least to the most processed: each is preferred to those before it.
@@ -15,29 +20,12 @@ ENDINGS = (
     '_Atlas_MSMAll.dtseries.nii',
     '_Atlas_hp2000_clean.dtseries.nii',
     '_Atlas_MSMAll_hp0_clean.dtseries.nii',
+    '_Atlas_MSMAll_hp0_clean_rclean_tclean.dtseries.nii',
 )
 
 
-def touch(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
-
-
-def make_surfaces(root, session='sub-01_ses-TP1', mesh='32k', registration=''):
-    folder = root / session / 'MNINonLinear' / f'fsaverage_LR{mesh}'
-    for hemi in 'LR':
-        for kind in ('midthickness', 'inflated'):
-            touch(folder / f'{session}.{hemi}.{kind}{registration}.{mesh}_fs_LR.surf.gii')
-    return folder
-
-
-def make_run(root, name='task-carit', endings=ENDINGS[:1], session='sub-01_ses-TP1'):
-    folder = root / session / 'MNINonLinear' / 'Results' / name
-    touch(folder / 'Movement_Regressors.txt')
-    for ending in endings:
-        touch(folder / f'{name}{ending}')
-    return folder
+def find_preprocessed(roots, key, **options):
+    return Derivatives(roots, **options).find(key)
 
 
 @pytest.mark.parametrize('best', range(len(ENDINGS)))
@@ -48,6 +36,7 @@ def test_the_most_processed_series_wins(tmp_path, best):
     found = find_preprocessed([tmp_path], KEY)
     assert found.series == run / f'task-carit{ENDINGS[best]}'
     assert found.denoised == (best >= 2)
+    assert found.origin == 'hcp'
     assert found.confounds == run / 'Movement_Regressors.txt'
     assert found.root == tmp_path
     msm = '_MSMAll' if 'MSMAll' in ENDINGS[best] else ''
@@ -159,16 +148,185 @@ def test_surfaces_of_the_series_registration_are_needed(tmp_path):
 
 def test_no_surfaces(tmp_path):
     make_run(tmp_path)
-    with pytest.raises(InputError, match='no fsaverage_LR'):
+    with pytest.raises(InputError, match=r'fsaverage_LR32k.*is missing.*its 32k time series'):
         find_preprocessed([tmp_path], KEY)
 
 
-def test_which_mesh(tmp_path):
+def test_one_hemisphere(tmp_path):
     make_run(tmp_path)
-    make_surfaces(tmp_path, mesh='3k')
-    assert '.3k_fs_LR' in find_preprocessed([tmp_path], KEY).anatomy.inflated[0].name
-    make_surfaces(tmp_path, mesh='59k')
-    with pytest.raises(InputError, match=r'Two candidates for the mesh'):
+    path = make_surfaces(tmp_path) / 'sub-01_ses-TP1.R.midthickness.32k_fs_LR.surf.gii'
+    path.unlink()
+    with pytest.raises(InputError, match=re.escape(f'{path} is missing')):
         find_preprocessed([tmp_path], KEY)
-    make_surfaces(tmp_path, mesh='32k')
-    assert '.32k_fs_LR' in find_preprocessed([tmp_path], KEY).anatomy.inflated[0].name
+
+
+def test_without_inflated_surfaces_average_ones_are_drawn(tmp_path):
+    make_run(tmp_path)
+    for path in make_surfaces(tmp_path).glob('*.inflated.*'):
+        path.unlink()
+    anatomy = find_preprocessed([tmp_path], KEY).anatomy
+    assert anatomy.template == ('inflated',)
+    assert anatomy.inflated[1].name == 'S1200.R.inflated_MSMAll.32k_fs_LR.surf.gii'
+
+
+@pytest.mark.parametrize('mesh', ['3k', '10k', '32k', '59k'])
+def test_the_mesh_is_that_of_the_series(tmp_path, mesh):
+    make_run(tmp_path, mesh=mesh)
+    for other in ('10k', '32k', '59k', mesh):
+        make_surfaces(tmp_path, mesh=other)
+    anatomy = find_preprocessed([tmp_path], KEY).anatomy
+    assert f'fsaverage_LR{mesh}/sub-01_ses-TP1.L.inflated.{mesh}_fs_LR' in str(anatomy.inflated[0])
+
+
+def test_the_finest_mesh_lies_one_folder_up(tmp_path):
+    make_run(tmp_path, mesh='164k')
+    folder = make_surfaces(tmp_path, mesh='164k')
+    for path in folder.iterdir():
+        path.rename(folder.parent / path.name)
+    found = find_preprocessed([tmp_path], KEY).anatomy.midthickness[0]
+    assert found == folder.parent / 'sub-01_ses-TP1.L.midthickness.164k_fs_LR.surf.gii'
+
+
+def test_high_resolution(tmp_path):
+    """The 7 T release has both resolutions; their surfaces carry it in their names."""
+    ending = '_Atlas_1.6mm_MSMAll_hp2000_clean.dtseries.nii'
+    run = make_run(tmp_path, endings=[ending], mesh='59k')
+    make_surfaces(tmp_path, mesh='59k', registration='_MSMAll')
+    surfaces = make_surfaces(tmp_path, mesh='59k', registration='_1.6mm_MSMAll')
+    found = find_preprocessed([tmp_path], KEY)
+    name = 'sub-01_ses-TP1.L.midthickness_1.6mm_MSMAll.59k_fs_LR.surf.gii'
+    assert found.anatomy.midthickness[0] == surfaces / name
+    assert found.denoised
+    make_surfaces(tmp_path, registration='_MSMAll')
+    other = '_Atlas_MSMAll_hp2000_clean.dtseries.nii'
+    series(run / f'task-carit{other}', n_grayordinates=2000)
+    with pytest.raises(InputError, match=r'Two candidates for the time series.*"desc"'):
+        find_preprocessed([tmp_path], KEY)
+    for entities, expected in (
+        ({'density': ('2k',)}, other),
+        ({'density': ('0k',)}, ending),
+        ({'desc': ('16mmMSMAllhp2000clean',)}, ending),
+    ):
+        chosen = find_preprocessed([tmp_path], KEY, filters=BidsFilter(entities))
+        assert chosen.series.name == f'task-carit{expected}'
+
+
+def test_a_filter_chooses_less_processed_series(tmp_path):
+    make_run(tmp_path, endings=ENDINGS)
+    for registration in ('', '_MSMAll'):
+        make_surfaces(tmp_path, registration=registration)
+    for value, expected in ((None, 0), ('MSMAll', 1), ('hp2000clean', 2)):
+        found = find_preprocessed([tmp_path], KEY, filters=BidsFilter({'desc': (value,)}))
+        assert found.series.name == f'task-carit{ENDINGS[expected]}'
+    with pytest.raises(InputError, match='Only what --bids-filter-file admits counts'):
+        find_preprocessed([tmp_path], KEY, filters=BidsFilter({'desc': ('other',)}))
+
+
+def test_what_is_no_cifti(tmp_path):
+    run = make_run(tmp_path)
+    make_surfaces(tmp_path)
+    path = run / 'task-carit_Atlas.dtseries.nii'
+    for content in (b'', b'nonsense', path.read_bytes()[:600]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match='cannot be read as a CIFTI-2 file'):
+            find_preprocessed([tmp_path], KEY)
+
+
+@pytest.mark.parametrize(
+    ('folder', 'key', 'expected'),
+    [
+        ('task-carit_dir-PA', RunKey('01', 'TP1', 'carit', direction='PA'), True),
+        ('task-carit_dir-AP', RunKey('01', 'TP1', 'carit', direction='PA'), False),
+        ('task-carit_acq-a', RunKey('01', 'TP1', 'carit', acquisition='b'), False),
+        ('task-carit', RunKey('01', 'TP1', 'carit', acquisition='b'), True),
+        ('task-carit_run-1', RunKey('01', 'TP1', 'carit'), False),
+    ],
+)
+def test_acquisition_and_direction_must_agree(tmp_path, folder, key, expected):
+    make_surfaces(tmp_path)
+    make_run(tmp_path, folder)
+    if expected:
+        assert find_preprocessed([tmp_path], key).confounds.parent.name == folder
+    else:
+        with pytest.raises(InputError, match='no preprocessed time series'):
+            find_preprocessed([tmp_path], key)
+
+
+@pytest.mark.parametrize(
+    ('pattern', 'session', 'run', 'key'),
+    [
+        ('{participant}', '100307', 'task-carit', RunKey('100307', '', 'carit')),
+        (
+            '{participant}_{session}_MR/tfMRI_{task}_{direction}',
+            'HCA6002236_V1_MR',
+            'tfMRI_CARIT_PA',
+            RunKey('HCA6002236', 'V1', 'carit', direction='PA'),
+        ),
+        (
+            '{participant}_*/tfMRI_{task}_run{run}_*',
+            '100307_3T',
+            'tfMRI_Carit_run2_PA',
+            RunKey('100307', '', 'carit', '2'),
+        ),
+        (
+            'sub-{participant}/task-{task}_acq-{acquisition}',
+            'sub-01',
+            'task-carit_acq-x',
+            RunKey('01', '', 'carit', acquisition='x'),
+        ),
+    ],
+)
+def test_patterns(tmp_path, pattern, session, run, key):
+    folder = make_surfaces(tmp_path, session)
+    made = make_run(tmp_path, run, session=session)
+    make_run(tmp_path, 'tfMRI_OTHER_PA', session=session)
+    found = find_preprocessed([tmp_path], key, pattern=parse_pattern(pattern))
+    assert found.series.parent == made
+    name = f'{session}.L.midthickness.32k_fs_LR.surf.gii'
+    assert found.anatomy.midthickness[0] == folder / name
+
+
+def test_a_pattern_is_no_regular_expression_and_leaves_no_folder(tmp_path):
+    make_surfaces(tmp_path, 'a.b')
+    make_run(tmp_path, session='a.b')
+    key = RunKey('b', '', 'carit')
+    found = find_preprocessed([tmp_path], key, pattern=parse_pattern('a.{participant}'))
+    assert found.root == tmp_path
+    with pytest.raises(InputError, match=r'a\+b/MNINonLinear'):
+        find_preprocessed([tmp_path], key, pattern=parse_pattern('a+{participant}'))
+    with pytest.raises(InputError, match='no preprocessed time series'):
+        find_preprocessed([tmp_path / 'a.b'], key, pattern=parse_pattern('*{participant}'))
+
+
+def test_a_label_that_the_run_lacks_fits_nothing(tmp_path):
+    make_surfaces(tmp_path, 'sub-01_')
+    make_run(tmp_path, session='sub-01_')
+    with pytest.raises(InputError, match='sub-01_<session>/MNINonLinear'):
+        find_preprocessed(
+            [tmp_path],
+            RunKey('01', '', 'carit'),
+            pattern=HcpPattern('sub-{participant}_{session}'),
+        )
+
+
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        ('', 'a part of it is empty'),
+        ('{participant}/', 'a part of it is empty'),
+        ('/{participant}', 'a part of it is empty'),
+        ('../{participant}', "'..' is no name"),
+        ('{participant}/..', "'..' is no name"),
+        ('a/{participant}/b', 'more than one "/"'),
+        ('{participant}/{who}', '{who} is not known'),
+        ('{participant}/{}', '{} is not known'),
+        ('{participant}/{task', 'its braces do not fit'),
+        ('{participant}/{task!r}', 'its braces do not fit'),
+        ('{participant}/{{x}}', 'its braces do not fit'),
+        ('{session}', 'must hold {participant}'),
+        ('{participant.__class__}', '{participant.__class__} is not known'),
+    ],
+)
+def test_patterns_that_cannot_be(text, reason):
+    with pytest.raises(UsageError, match=re.escape(reason)):
+        parse_pattern(text)

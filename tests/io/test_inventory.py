@@ -7,8 +7,9 @@ import pytest
 
 from ketbids.errors import InputError
 from ketbids.io.bids import Exclusion, RunKey
+from ketbids.io.derivatives import Derivatives
 from ketbids.io.inventory import bids_uri, find_maps, find_visits, link_name, visit_surfaces
-from tests.io.test_hcp import make_run, make_surfaces, touch
+from tests.io.trees import hcp_run, hcp_surfaces, touch
 
 EVENTS = {
     RunKey('02', 'TP1', 'carit'): Path('e3'),
@@ -20,11 +21,11 @@ EVENTS = {
 @pytest.fixture
 def derivatives(tmp_path):
     for session in ('sub-01_ses-TP1', 'sub-02_ses-TP1'):
-        make_surfaces(tmp_path, session)
-    make_run(tmp_path, 'task-carit_run-1')
-    make_run(tmp_path, 'task-carit_run-2')
-    make_run(tmp_path, 'task-carit', session='sub-02_ses-TP1')
-    return [tmp_path]
+        hcp_surfaces(tmp_path, session)
+    hcp_run(tmp_path, 'task-carit_run-1')
+    hcp_run(tmp_path, 'task-carit_run-2')
+    hcp_run(tmp_path, 'task-carit', session='sub-02_ses-TP1')
+    return Derivatives([tmp_path])
 
 
 def test_visits(derivatives):
@@ -55,7 +56,7 @@ def test_excluded_runs_are_reported(derivatives):
 
 
 def test_a_run_without_data_takes_its_visit_out_and_no_other(derivatives):
-    for path in derivatives[0].glob('sub-01*/MNINonLinear/Results/task-carit_run-2/*'):
+    for path in derivatives.roots[0].glob('sub-01*/MNINonLinear/Results/task-carit_run-2/*'):
         path.unlink()
     visits, _, errors = find_visits(EVENTS, derivatives, [])
     assert [v.name for v in visits] == ['sub-02_ses-TP1_task-carit']
@@ -63,8 +64,38 @@ def test_a_run_without_data_takes_its_visit_out_and_no_other(derivatives):
     assert 'sub-01_ses-TP1_task-carit_run-2' in str(errors['sub-01_ses-TP1_task-carit'])
 
 
+def test_acquisitions_are_visits_of_their_own(tmp_path):
+    hcp_surfaces(tmp_path)
+    events = {}
+    for acq in ('a', 'b'):
+        for direction in ('LR', 'RL'):
+            key = RunKey('01', 'TP1', 'carit', acquisition=acq, direction=direction)
+            hcp_run(tmp_path, f'task-carit_acq-{acq}_dir-{direction}')
+            events[key] = Path(f'{acq}{direction}')
+    visits, _, errors = find_visits(events, Derivatives([tmp_path]), [])
+    assert errors == {}
+    assert [v.name for v in visits] == [f'sub-01_ses-TP1_task-carit_acq-{acq}' for acq in 'ab']
+    assert [[run.key.label for run in v.runs] for v in visits] == [['dir-LR', 'dir-RL']] * 2
+    for visit in visits:
+        for run in visit.runs:
+            name = f'task-carit_acq-{visit.acquisition}_{run.key.label}'
+            assert run.preprocessed.series.parent.name == name
+
+
+def test_one_series_is_not_two_runs(tmp_path):
+    """A folder without a direction in its name would serve both."""
+    hcp_surfaces(tmp_path)
+    hcp_run(tmp_path, 'task-carit')
+    events = {RunKey('01', 'TP1', 'carit', direction=d): Path(d) for d in ('LR', 'RL')}
+    visits, _, errors = find_visits(events, Derivatives([tmp_path]), [])
+    assert visits == []
+    message = str(errors['sub-01_ses-TP1_task-carit'])
+    assert 'task-carit_Atlas.dtseries.nii would be the time series of' in message
+    assert 'sub-01_ses-TP1_task-carit_dir-LR and of sub-01_ses-TP1_task-carit_dir-RL' in message
+
+
 def test_one_error_per_visit(tmp_path):
-    visits, _, errors = find_visits(EVENTS, [tmp_path], [])
+    visits, _, errors = find_visits(EVENTS, Derivatives([tmp_path]), [])
     assert visits == []
     assert len(errors) == 2
 
@@ -88,9 +119,11 @@ def test_maps_of_visits(tmp_path):
         f'sub-02/ses-TP1/func/sub-02_ses-TP1_task-carit_{MAP}': ('02', 'TP1'),
         f'sub-01/ses-TP2/func/sub-01_ses-TP2_task-carit_{MAP}': ('01', 'TP2'),
         f'sub-03/func/sub-03_task-carit_{MAP}': ('03', ''),
+        f'sub-04/func/sub-04_task-carit_acq-seq_{MAP}': ('04', ''),
     }
     others = [
         f'sub-01/ses-TP1/func/sub-01_ses-TP1_task-carit_run-1_{MAP}',
+        f'sub-01/ses-TP1/func/sub-01_ses-TP1_task-carit_dir-LR_{MAP}',
         f'sub-01/ses-TP1/func/sub-01_ses-TP1_task-rest_{MAP}',
         f'sub-01/ses-TP1/func/sub-01_ses-TP1_task-carit_{MAP}'.replace('effect', 'z'),
         f'sub-01/ses-TP1/func/sub-01_ses-TP1_task-carit_{MAP}'.replace('.dscalar.nii', '.json'),
@@ -104,8 +137,9 @@ def test_maps_of_visits(tmp_path):
     assert dict(zip(maps['path'], maps['participant_id'], strict=True)) == {
         path: who for path, (who, _) in names.items()
     }
-    assert maps['participant_id'].tolist() == ['01', '02', '03']
-    assert maps['session_id'].tolist() == ['TP2', 'TP1', '']
+    assert maps['participant_id'].tolist() == ['01', '02', '03', '04']
+    assert maps['session_id'].tolist() == ['TP2', 'TP1', '', '']
+    assert maps['acquisition'].tolist() == ['', '', '', 'seq']
     assert set(maps['density']) == {'91k'}
     assert set(maps['contrast']) == {'nogoVsGo'}
     assert set(maps['task']) == {'carit'}
@@ -138,6 +172,16 @@ def test_surfaces_of_a_visit(tmp_path, session):
     labels = f'{stem}_space-fsLR_den-91k_atlas-DesikanKilliany_dseg.dlabel.nii'
     touch(folder / labels)
     assert visit_surfaces(tmp_path, '01', session)['labels'].name == labels
+
+
+def test_surfaces_of_one_of_two_densities(tmp_path):
+    folder, _ = make_anatomy(tmp_path)
+    for path in list(folder.iterdir()):
+        touch(folder / path.name.replace('den-91k', 'den-170k'))
+    with pytest.raises(InputError, match='2 L midthickness surfaces instead of one'):
+        visit_surfaces(tmp_path, '01', 'TP1')
+    found = visit_surfaces(tmp_path, '01', 'TP1', '170k')
+    assert all('den-170k' in path.name for path in found.values())
 
 
 def test_missing_surface(tmp_path):

@@ -8,7 +8,13 @@ import pandas as pd
 import pytest
 
 from ketbids.errors import InputError
-from ketbids.io.tables import read_participants, read_sessions, read_table, write_table
+from ketbids.io.tables import (
+    read_header,
+    read_participants,
+    read_table,
+    read_texts,
+    write_table,
+)
 from ketbids.stats.expressions import evaluate
 from ketbids.stats.groupdesign import build_group_design
 from ketbids.stats.people import build_people
@@ -181,24 +187,42 @@ def test_participants_need_their_identifier(tmp_path, table):
         read_participants(tmp_path)
 
 
-def test_sessions_of_all_participants(tmp_path):
-    assert read_sessions(tmp_path) is None
-    for label, rows in (('02', 'ses-TP1\t20\n'), ('01', 'ses-TP1\t22\nses-TP2\tn/a\n')):
-        folder = tmp_path / f'sub-{label}'
-        folder.mkdir()
-        (folder / f'sub-{label}_sessions.tsv').write_text(f'session_id\thdrs\n{rows}')
-    found = read_sessions(tmp_path)
-    assert found['participant_id'].tolist() == ['sub-01', 'sub-01', 'sub-02']
-    assert found['session_id'].tolist() == ['ses-TP1', 'ses-TP2', 'ses-TP1']
-    np.testing.assert_array_equal(found['hdrs'], [22, np.nan, 20])
+@pytest.mark.parametrize(
+    ('content', 'words'),
+    [
+        (b'a\tb\n1\t2\n1\n', 'line 3: 1 values, but the header has 2 columns'),
+        (b'a\tb\n1\t2\t3\n', 'line 2: 3 values, but the header has 2 columns'),
+        ('a\nJosé\n'.encode('latin-1'), 'line 2: byte 5 (0xe9) is not UTF-8, perhaps Latin-1'),
+        ('a\n1\n'.encode('utf-16'), 'is in UTF-16: save it as tab-separated text in UTF-8'),
+        (b'a\tb\n1\t\x002\n', 'line 2: a NUL byte, so this is no text'),
+        (b'PK\x03\x04abc', 'a workbook or archive'),
+        (b'a\ta\n1\t2\n', 'has two columns a: each needs its own name'),
+        (b'a\t\tb\n1\t2\t3\n', 'a column without name (number 2)'),
+        (b'a\tb\n1\t"open\n2\t3\n', 'cannot be read as a tab-separated table'),
+        (b'\n\n', 'is empty'),
+    ],
+)
+def test_what_is_no_table(tmp_path, content, words):
+    path = tmp_path / 'a.tsv'
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_table(path)
+    assert str(path) in str(error.value)
+    assert words in str(error.value)
 
 
-def test_a_code_of_one_session_table_makes_text_of_all(tmp_path):
-    """Types are those of the study, not of one participant's file."""
-    for label, row in (('01', 'ses-TP1\t01\t7'), ('02', 'ses-TP1\t10\t8')):
-        folder = tmp_path / f'sub-{label}'
-        folder.mkdir()
-        (folder / f'sub-{label}_sessions.tsv').write_text(f'session_id\tsite\thdrs\n{row}\n')
-    found = read_sessions(tmp_path)
-    assert found['site'].tolist() == ['01', '10']
-    assert found['hdrs'].tolist() == [7, 8]
+def test_what_spreadsheets_leave(table):
+    """Blank rows at the end, a tab at the end of every line, quoted texts."""
+    found = read_table(table('a\tb\t\n1\tx\t\n2\t"two ""words"""\t\n\t\t\n\n'))
+    assert found.to_dict('list') == {'a': [1, 2], 'b': ['x', 'two "words"']}
+
+
+def test_lines_and_header(table):
+    path = table('a\tb\n\n1\tn/a\n\n2\tx\n')
+    texts = read_texts(path, ('a',))
+    assert texts.index.tolist() == [3, 5]
+    assert texts['a'].tolist() == ['1', '2']
+    assert read_header(path) == ['a', 'b']
+    assert read_header(table('a\té\n', 'latin.tsv', 'latin-1'))[0] == 'a'
+    with pytest.raises(InputError, match='UTF-16'):
+        read_header(table('a\tb\n', 'wide.tsv', 'utf-16'))

@@ -77,9 +77,20 @@ def test_the_window_is_the_caller_s():
 
 
 def test_no_rows():
-    coded = code_trials(events([], []), PRESS, 'response_time')
-    assert len(coded) == 0
-    assert count_trials(coded, PRESS)['n_trials'].tolist() == [0] * 5
+    with pytest.raises(InputError, match='a header, but no event'):
+        code_trials(events([], []), PRESS, 'response_time')
+
+
+def test_rows_that_are_all_of_no_condition():
+    """The message has both sides, so that a misspelling is seen."""
+    with pytest.raises(InputError) as caught:
+        code_trials(events(['Go', 'Go', 'stop'], [0.2, 0.3, np.nan]), PRESS, 'response_time')
+    message = str(caught.value)
+    assert 'The file has: trial_type=Go (2); trial_type=stop (1).' in message
+    assert 'hit: trial_type=frequent, with a response' in message
+    many = events([f'kind{n}' for n in range(20)], [np.nan] * 20)
+    with pytest.raises(InputError, match=r'trial_type=kind11 \(1\); 8 more\.'):
+        code_trials(many, PRESS, 'response_time')
 
 
 @given(
@@ -92,6 +103,7 @@ def test_no_rows():
     )
 )
 def test_every_row_is_accounted_for(rows):
+    rows = [('rare', None), *rows]
     table = events([kind for kind, _ in rows], [time for _, time in rows])
     coded = code_trials(table, PRESS, 'response_time')
     assert len(coded) == len(table)
@@ -123,7 +135,7 @@ def test_a_missing_column_is_named_with_those_present():
 @pytest.mark.parametrize(
     ('column', 'value'),
     [
-        ('onset', -1.0),
+        ('onset', 'n/a'),
         ('duration', -0.1),
         ('onset', 'soon'),
         ('duration', 'n/a'),
@@ -135,6 +147,17 @@ def test_onsets_and_durations_must_be_times(column, value):
     table.loc[1, column] = value
     with pytest.raises(InputError, match=rf'Row 2 \(line 3 of the file\).*{column}'):
         code_trials(table, PRESS, 'response_time')
+
+
+def test_an_onset_before_the_first_volume_is_noted():
+    table = events(['rare', 'rare'], [np.nan, 0.9])
+    table['onset'] = [-3.5, -2.0]
+    coded = code_trials(table, PRESS, 'response_time', (0.0, 0.8))
+    assert coded['onset'].tolist() == [-3.5, -2.0]
+    assert coded['note'].tolist() == [
+        'starts before the first volume of the scan',
+        'press after the window (0.9 s); starts before the first volume of the scan',
+    ]
 
 
 def test_a_response_time_must_be_a_number_or_missing():

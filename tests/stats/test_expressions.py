@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ketbids.errors import InputError
-from ketbids.stats.expressions import derive, evaluate, names
+from ketbids.stats.expressions import derive, evaluate, names, numbers
 
 
 @pytest.fixture
@@ -207,3 +207,18 @@ def test_derive_in_order_and_only_what_is_needed(frame: pd.DataFrame) -> None:
         derive(frame, derived)
     with pytest.raises(InputError, match=r'derived variable group .* already'):
         derive(frame, {'group': 'hdrs_TP1 > 3'})
+
+
+@pytest.mark.parametrize(
+    ('expression', 'expected'),
+    [
+        ('100 * (a - b) / a', ('a', 'b')),
+        ("site == '01' and age >= 18", ('age',)),
+        ('1 < a <= b', ('a', 'b')),
+        ('visit == 2', ('visit',)),
+        ("group in ['HC', 'TRD']", ()),
+        ('not -a > b', ('a', 'b')),
+    ],
+)
+def test_columns_that_must_be_numbers(expression: str, expected: tuple) -> None:
+    assert sorted(numbers(expression)) == sorted(expected)

@@ -9,7 +9,7 @@ from scipy.signal import lfilter
 
 from ketbids.errors import InputError
 from ketbids.stats import autoregression, firstlevel
-from ketbids.stats.firstlevel import GRAND_MEAN, combine_runs, fit_glm, scale_factor
+from ketbids.stats.firstlevel import GRAND_MEAN, combine_runs, fit_glm, has_data, scale_factor
 
 
 def noise(rng, coefficients, n_volumes, n):
@@ -291,3 +291,10 @@ def test_no_percent_signal_without_a_mean():
         scale_factor(np.zeros(3), np.zeros(3))
     with pytest.raises(InputError, match="'mode'; choose"):
         scale_factor(np.ones(3), np.ones(3), 'mode')
+
+
+def test_what_has_data():
+    data = np.random.default_rng(0).standard_normal((9, 8)).astype(np.float32)
+    data[:, 1], data[:, 2], data[3, 3], data[3, 4], data[3, 5] = 0, 7, np.nan, -np.inf, 1e30
+    data[:8, 6] = 4
+    assert has_data(data).tolist() == [True, False, False, False, False, False, True, True]

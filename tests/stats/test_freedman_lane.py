@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from ketbids.errors import InputError
 from ketbids.stats.freedman_lane import (
-    ShuffledStatistic,
     check_design,
     estimate,
     partition_design,
     same_as_identity,
 )
 from ketbids.stats.shuffling import make_shuffles
+from ketbids.stats.statistic import ShuffledStatistic
 from ketbids.stats.zscore import z_from_t
 
 from .small_brain import slow_t

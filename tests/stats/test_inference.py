@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ketbids.errors import InputError
-from ketbids.stats import inference
+from ketbids.stats import inference, statistic
 from ketbids.stats.brainmodels import CORTEX, SUBCORTEX, BrainModels, Surface
 from ketbids.stats.graph import adjacency, extents
 from ketbids.stats.inference import TestOptions, permutation_test
@@ -339,14 +339,14 @@ def test_bad_input_is_refused():
 
 
 def test_an_error_in_a_thread_is_raised(monkeypatch):
-    original = inference.ShuffledStatistic.z
+    original = statistic.ShuffledStatistic.z
 
     def fail_later(self, shuffles, numbers):
         if numbers.start > 20:
             raise RuntimeError('broken')
         return original(self, shuffles, numbers)
 
-    monkeypatch.setattr(inference.ShuffledStatistic, 'z', fail_later)
+    monkeypatch.setattr(statistic.ShuffledStatistic, 'z', fail_later)
     with pytest.raises(RuntimeError, match='broken'):
         run(noise(9), np.ones((9, 1)), ONE, threads=2)
 

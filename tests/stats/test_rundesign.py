@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import gamma
 
 from ketbids.errors import InputError
+from ketbids.stats.firstlevel import fit_glm
 from ketbids.stats.rundesign import HRF_MODELS, contrast_weights, run_design
 
 TR, N = 0.8, 200
@@ -121,15 +122,42 @@ def test_confounds_stand_between_conditions_and_cosines(trials):
     confounds = pd.DataFrame(
         {'trans_x': rng.standard_normal(N), 'trans_x_derivative1': rng.standard_normal(N)}
     )
-    confounds.loc[0, 'trans_x_derivative1'] = np.nan
     confounds['flat'] = 3.0
+    confounds['twice'] = 5 + 2 * confounds['trans_x']
     design = run_design(trials, ['z go', 'a-stop'], N, TR, confounds=confounds)
     assert list(design.matrix.columns)[2:] == [
         *('trans_x', 'trans_x_derivative1', 'drift_1', 'constant')
     ]
     np.testing.assert_array_equal(design.matrix['trans_x'], confounds['trans_x'])
-    assert design.matrix['trans_x_derivative1'].iloc[0] == 0
-    assert len(design.notes) == 2
+    assert design.confounds == ('trans_x', 'trans_x_derivative1')
+    (note,) = design.notes
+    assert note.endswith('depend linearly on other regressors, left out: flat, twice')
+
+
+def test_collinear_confounds_leave_the_contrasts_alone(trials):
+    """Spikes at one volume, a cosine of the model, and a sum of other confounds."""
+    rng = np.random.default_rng(2)
+    names, contrasts = ['z go', 'a-stop'], {'c': {'z go': 1.0, 'a-stop': -1.0}}
+    plain = pd.DataFrame({'a': rng.standard_normal(N), 'b': 1e6 + rng.standard_normal(N)})
+    plain['spike'] = (np.arange(N) == 20).astype(float)
+    drift = run_design(trials, names, N, TR).matrix['drift_1'].to_numpy()
+    more = plain.assign(spike2=plain['spike'], cosine=drift, sum=plain['a'] - 3 * plain['b'])
+    designs = [run_design(trials, names, N, TR, confounds=c) for c in (plain, more)]
+    assert designs[1].confounds == ('a', 'b', 'spike')
+    data = rng.standard_normal((N, 5)) + 100
+    fits = []
+    for design in designs:
+        found = contrast_weights(design.matrix, contrasts, design.dropped)
+        assert found.reasons == {}
+        fits.append(fit_glm(data, design.matrix.to_numpy(), found.weights['c'][None], order=1))
+    np.testing.assert_array_equal(fits[0].effect, fits[1].effect)
+
+
+def test_more_confounds_than_volumes(trials):
+    confounds = pd.DataFrame(np.random.default_rng(0).standard_normal((N, N - 4))).add_prefix('x')
+    with pytest.raises(InputError, match=r'200 regressors .*196 confounds.* for 200 volumes') as e:
+        run_design(trials, ['z go', 'a-stop'], N, TR, confounds=confounds)
+    assert '--confounds' in str(e.value)
 
 
 def test_confounds_that_do_not_fit(trials):

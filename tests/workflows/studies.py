@@ -47,7 +47,9 @@ def settings(root: Path, level: str = 'participant', **changes) -> Settings:
             hrf_model='spm',
             high_pass=0.005,
         ),
-        group=section(GroupSettings, analyses=(), permutations=100, seed=0, tails='two'),
+        group=section(
+            GroupSettings, analyses=(), permutations=100, seed=0, tails='two', min_coverage=1.0
+        ),
         resources=section(ResourceSettings, nprocs=2, omp_nthreads=1, mem_mb=4000),
     )
     assert not changes, changes
@@ -92,6 +94,7 @@ def plan(root: Path, name: str = 'meanHC', *, associations: bool = False, **chan
         'contrast': 'nogoVsGo',
         'design_file': touch(root / 'plan' / f'{name}_design.tsv'),
         'excluded_file': touch(root / 'plan' / f'{name}_excluded.tsv'),
+        'participants_file': touch(root / 'plan' / f'{name}_participants.tsv'),
         'maps_file': touch(root / 'plan' / 'maps_nogoVsGo.tsv'),
         'predictors': ('Intercept', 'age'),
         'weights': (1.0, 0.0),

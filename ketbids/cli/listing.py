@@ -1,0 +1,81 @@
+"""``--dry-run``: what would be done, and what is missing."""
+
+from collections.abc import Mapping, Sequence
+
+from ketbids.cli.planning import PlannedAnalysis
+from ketbids.io.inventory import Visit
+from ketbids.io.preprocessed import Anatomy
+from ketbids.stats.groupdesign import describe
+
+__all__ = ['list_analyses', 'list_visits']
+
+
+def list_visits(
+    visits: Sequence[Visit],
+    states: Mapping[str, str],
+    left_out: Sequence[str],
+    failures: Mapping[str, str],
+) -> str:
+    """Write what the participant level would do, one visit after the other.
+
+    Parameters
+    ----------
+    visits : sequence of Visit
+    states : mapping of str to str
+        What would be done with each visit, by its name.
+    left_out : sequence of str
+        A sentence for each excluded run.
+    failures : mapping of str to str
+        Why a visit cannot be done, by its name.
+    """
+    lines = []
+    for visit in visits:
+        lines.append(f'{visit.name}: {states[visit.name]}')
+        for run in visit.runs:
+            found = run.preprocessed
+            lines.append(f'  {run.key.label or "run"}: {found.series}')
+            lines.append(f'    events: {run.events}')
+            lines.append(f'    confounds: {found.confounds or "none found"}')
+            lines.append(f'    surfaces: {_surfaces(found.anatomy)}')
+    lines += [f'{name}: cannot be done: {why}' for name, why in failures.items()]
+    lines += list(left_out)
+    counts = {
+        state: list(states.values()).count(state) for state in dict.fromkeys(states.values())
+    }
+    parts = [f'{count} {state}' for state, count in counts.items()]
+    parts += [f'{len(failures)} cannot be done'] if failures else []
+    return '\n'.join([*lines, f'Visits: {", ".join(parts) or "none"}. Nothing was written.'])
+
+
+def list_analyses(
+    analyses: Sequence[PlannedAnalysis], todo: Sequence[str], failures: Mapping[str, str]
+) -> str:
+    """Write what the group level would do, one analysis after the other, and who is left out.
+
+    Parameters
+    ----------
+    analyses : sequence of PlannedAnalysis
+    todo : sequence of str
+        Start of the names of the files of those that are not finished.
+    failures : mapping of str to str
+        Why an analysis cannot be made, by the start of the names of its files.
+    """
+    lines = []
+    for item in analyses:
+        lines.append(f'{item.stem}: {"to do" if item.stem in todo else "already done"}')
+        lines.append(f'  {describe(item.design, item.contrast)}')
+        out = item.participants[item.participants['status'] == 'left out']
+        for who, why in zip(out['participant_id'], out['reason'], strict=True):
+            lines.append(f'  left out: {who}: {why}')
+    lines += [f'{name}: cannot be done: {why}' for name, why in failures.items()]
+    done = len(analyses) - len(todo)
+    return '\n'.join([
+        *lines,
+        f'Analyses: {len(todo)} to do, {done} already done, {len(failures)} cannot be done. '
+        'Nothing was written.',
+    ])  # fmt: skip
+
+
+def _surfaces(anatomy: Anatomy) -> str:
+    average = ' (average surfaces)' if 'midthickness' in anatomy.template else ''
+    return f'{anatomy.midthickness[0].parent}{average}'
