@@ -118,7 +118,7 @@ def template(tmp_path_factory) -> Study:
         anat.mkdir()
         for kind in ('midthickness', 'inflated'):
             for side, file in zip('LR', brain.pair(kind), strict=True):
-                name = f'sub-{who}_hemi-{side}_space-fsLR_den-1k_{kind}.surf.gii'
+                name = f'sub-{who}_hemi-{side}_space-fsLR_den-{brain.models.mesh}_{kind}.surf.gii'
                 Path(file).rename(anat / name)
         write_json(record_path(study.out, f'sub-{who}_task-carit'), {'Fingerprint': 'x'})
     study.table(TABLE)

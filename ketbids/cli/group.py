@@ -19,11 +19,13 @@ from ketbids.cli.planning import (
     map_paths,
     plan_analyses,
 )
+from ketbids.cli.progress import Progress
 from ketbids.cli.selection import read_exclusion_list
 from ketbids.errors import InputError, KetbidsError
 from ketbids.io.bids import participant_labels
 from ketbids.io.files import claims, modification_times, remove_unchanged
 from ketbids.io.inventory import visit_surfaces
+from ketbids.io.meshes import mesh_name
 from ketbids.io.people import read_people
 from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
 from ketbids.io.tables import table_text, write_table
@@ -94,6 +96,12 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         stale = [name for name in stale if record_path(output_dir, name).is_file()]
         messages = [f'{name} failed: {message}' for name, message in failures.items()]
         messages += [f'{name} was made with other settings or maps: not shown.' for name in stale]
+        if common['AverageSurfaces']:
+            messages.append(
+                f'{common["AverageSurfaces"]} of {len(maps)} maps are of participants without '
+                'surfaces of their own: average ones stand in, whose areas, and with them the '
+                'extents in TFCE and tables, are too small.'
+            )
         page = write_group_page(
             settings, model, finished, people, maps, common, messages, checked.table
         )
@@ -188,8 +196,9 @@ def _compute(
 
     output_dir = settings.paths.output_dir
     plan_dir = settings.paths.work_dir / 'group_plan'
+    mesh = mesh_name(output_dir / maps['path'].iloc[0])
     surfaces: dict[tuple[str, str], dict[str, Path]] = {
-        key: visit_surfaces(output_dir, *key, density=str(maps['density'].iloc[0]))
+        key: visit_surfaces(output_dir, *key, mesh=mesh)
         for key in sorted(set(zip(maps['participant_id'], maps['session_id'], strict=True)))
     }
     maps_files = {}
@@ -217,7 +226,8 @@ def _compute(
     for name in marks:
         record_path(output_dir, name).unlink(missing_ok=True)
         before |= modification_times(_files(output_dir, folders, name))
-    with executor(settings, verbosity=verbosity) as execute:
+    names = {analysis_wf_name(item.analysis.name, item.contrast): item.stem for item in todo}
+    with executor(settings, verbosity=verbosity, report=Progress(names)) as execute:
         broken = execute(workflow)
     failures: dict[str, str] = {}
     for node, message in broken.items():

@@ -219,12 +219,12 @@ def _methods(settings: Settings, model: StudyModel, common: Mapping[str, Any]) -
         f'First level: conditions {", ".join(c.name for c in model.run.conditions)}, convolved '
         f'with the {common["HRFModel"]} haemodynamic response; contrasts {contrasts}; smoothing '
         f'of {common["SmoothingAddedFWHM"]:g} mm FWHM added; high-pass filter at '
-        f'{common["HighPassCutoffHz"]:g} Hz; confounds: {common["Confounds"]}; volumes that were '
-        f'removed before: {common["DroppedVolumes"]}; noise {common["NoiseModel"]}. The sidecar '
+        f'{common["HighPassCutoffHz"]:g} Hz; confounds: '
+        f'{", ".join(common["Confounds"]) or "none"}; volumes that were removed before: {common["DroppedVolumes"]}; noise {common["NoiseModel"]}. The sidecar '
         'of each map says how it was made.',
         f'Group level: every analysis is a linear model tested by {settings.group.permutations} '
         'shuffles at most (sign flips or permutations, Freedman and Lane), threshold-free cluster '
-        "enhancement (exact integral; cortex H 2, E 1, extent in mm2 on the participants' own "
+        "enhancement (exact integral; cortex H 2, E 1, extent in mm2 on the participants' "
         'surfaces; subcortical structures H 2, E 0.5, extent in voxels), family-wise error '
         'corrected over all grayordinates by the smallest p over cortex and subcortical '
         'structures. Nuisance variables are demeaned over the rows of each analysis.',

@@ -15,6 +15,7 @@ from ketbids.cli.finding import find_work
 from ketbids.cli.listing import list_visits
 from ketbids.cli.pages import write_participant_page
 from ketbids.cli.parser import installed_version
+from ketbids.cli.progress import Progress
 from ketbids.errors import InputError
 from ketbids.io.bids import RunKey
 from ketbids.io.files import claims, modification_times, read_json, remove_unchanged
@@ -72,9 +73,9 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
             failures |= _fit(
                 settings, model, todo, marks, workbench=workbench, verbosity=verbosity
             )
-    _write_pages(settings, visits, {visit.participant for visit in todo}, failures)
     for name, message in failures.items():
         logger.error('%s failed: %s', name, message)
+    _write_pages(settings, visits, {visit.participant for visit in todo}, failures)
     logger.info(
         'Participant level: %d visits done, %d failed, in %.0f s.',
         sum(visit.name not in failures for visit in visits),
@@ -129,11 +130,11 @@ def _fit(
     failures: dict[str, str] = {}
     started = 0
     size = _VISITS_PER_PROCESS * settings.resources.nprocs
-    with executor(settings, verbosity=verbosity) as execute:
+    names = {visit_wf_name(visit): visit.name for visit in todo}
+    with executor(settings, verbosity=verbosity, report=Progress(names)) as execute:
         for start in range(0, len(todo), size):
             batch = todo[start : start + size]
             before = {visit.name: _open_record(output_dir, visit) for visit in batch}
-            names = {visit_wf_name(visit): visit.name for visit in batch}
             workflow = init_participant_wf(settings, model.run, batch, workbench=workbench)
             for node, message in execute(workflow).items():
                 failures.setdefault(names[node.split('.')[1]], message)
@@ -144,7 +145,6 @@ def _fit(
                         work_dir / workflow.name / visit_wf_name(visit), ignore_errors=True
                     )
             started = start + len(batch)
-            logger.info('%d of %d visits.', started, len(todo))
             if failures and settings.resources.stop_on_first_crash:
                 break
     for visit in todo[started:]:

@@ -19,6 +19,7 @@ from ketbids.io.bids import Exclusion, RunKey, excluded_by
 from ketbids.io.files import read_json
 from ketbids.io.filters import read_filter
 from ketbids.io.inventory import find_maps
+from ketbids.io.preprocessed import AVERAGE_SURFACES
 from ketbids.io.records import file_stamp, fingerprint
 from ketbids.model import Analysis, Contrast, StudyModel
 from ketbids.settings import Settings
@@ -38,6 +39,7 @@ _SAME_IN_ALL = (
     'HRFModel',
     'HighPassCutoffHz',
     'DroppedVolumes',
+    'Preprocessing',
     'Confounds',
     'NoiseModel',
 )
@@ -162,17 +164,25 @@ def common_settings(
 ) -> dict[str, Any]:
     """Give how all maps were made, from their sidecars.
 
+    Returns
+    -------
+    dict
+        The fields that all share, and ``AverageSurfaces``, the number of maps whose participants
+        have no surfaces.
+
     Raises
     ------
     InputError
         If two maps of a contrast were made differently, or otherwise than the model file says.
     """
     common: dict[str, Any] = {}
+    averages = 0
     weights = {c.name: {k: float(w) for k, w in c.weights.items() if w} for c in contrasts}
     for contrast, paths in maps.groupby('contrast')['path']:
         name, first = str(contrast), dict[str, Any]()
         for path in paths:
             sidecar = read_json(output_dir / path.replace('.dscalar.nii', '.json'))
+            averages += sidecar.get('Surfaces') == AVERAGE_SURFACES
             made = {key: sidecar.get(key) for key in (*_SAME_IN_ALL, 'ConditionWeights')}
             first = first or made
             for key, value in made.items():
@@ -188,7 +198,7 @@ def common_settings(
                 f'model file says {weights[name]}. Run the participant level with it.'
             )
         common |= {key: first[key] for key in _SAME_IN_ALL}
-    return common
+    return common | {'AverageSurfaces': averages}
 
 
 def plan_analyses(

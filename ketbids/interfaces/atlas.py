@@ -50,7 +50,8 @@ class _GroupAtlasOutputSpec(TraitedSpec):
     desikan_killiany = File(exists=True, desc='label that most participants have')
     agreement = File(exists=True, desc='share of the participants that have it')
     yeo7 = File(exists=True, desc='Yeo-7 network')
-    density = traits.Str(desc='BIDS den label')
+    density = traits.Str(desc='BIDS den label of the maps')
+    mesh = traits.Str(desc='BIDS den label of the surfaces')
 
 
 class GroupAtlas(SimpleInterface):
@@ -85,6 +86,7 @@ class GroupAtlas(SimpleInterface):
         networks = yeo_networks(models, means['midthickness'])
         self._results['yeo7'] = str(write_labels(cwd / 'yeo7.dlabel.nii', networks, 'Yeo-7'))
         self._results['density'] = models.density
+        self._results['mesh'] = models.mesh
         return runtime
 
 

@@ -159,7 +159,7 @@ def find_maps(output_dir: Path, tasks: Collection[str]) -> pd.DataFrame:
 
 
 def visit_surfaces(
-    output_dir: Path, participant: str, session: str, density: str | None = None
+    output_dir: Path, participant: str, session: str, mesh: str | None = None
 ) -> dict[str, Path]:
     """Find the surfaces and labels that the participant level put beside a visit's maps.
 
@@ -167,8 +167,8 @@ def visit_surfaces(
     ----------
     output_dir : Path
     participant, session : str
-    density : str, optional
-        BIDS den label of the maps, where a session has more than one.
+    mesh : str, optional
+        BIDS den label of the surfaces, where a session has more than one.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def visit_surfaces(
     found = {}
     for hemi in 'LR':
         for kind in SURFACES:
-            name = f'*_hemi-{hemi}_space-fsLR_den-{density or "*"}_{kind}.surf.gii'
+            name = f'*_hemi-{hemi}_space-fsLR_den-{mesh or "*"}_{kind}.surf.gii'
             paths = sorted(folder.glob(name))
             if len(paths) != 1:
                 raise InputError(
@@ -189,7 +189,7 @@ def visit_surfaces(
                     f'participant level of sub-{participant} again.'
                 )
             found[f'{hemi}_{kind}'] = paths[0]
-    name = f'*_den-{density or "*"}_atlas-DesikanKilliany_dseg.dlabel.nii'
+    name = f'*_den-{mesh or "*"}_atlas-DesikanKilliany_dseg.dlabel.nii'
     labels = sorted(folder.glob(name))
     if labels:
         found['labels'] = labels[0]

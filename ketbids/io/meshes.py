@@ -102,4 +102,4 @@ def make_anatomy(
     if midthickness is None:
         return None
     inflated = inflated or template_files('inflated', mesh) or midthickness
-    return Anatomy(midthickness, inflated, labels, template)
+    return Anatomy(midthickness, inflated, labels, mesh, template)

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ['Anatomy', 'PreprocessedRun']
+__all__ = ['AVERAGE_SURFACES', 'Anatomy', 'PreprocessedRun']
+
+#: What the sidecar of a map says if its participant has no surfaces.
+AVERAGE_SURFACES = 'average (S1200)'
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,8 @@ class Anatomy:
         Left, right.
     labels : Path or None
         Desikan-Killiany labels (``aparc``).
+    mesh : str
+        BIDS den label of the surfaces, e.g. ``32k``.
     template : tuple of str
         Which of ``midthickness`` and ``inflated`` are average surfaces, because there are none of
         the participant.
@@ -25,6 +30,7 @@ class Anatomy:
     midthickness: tuple[Path, Path]
     inflated: tuple[Path, Path]
     labels: Path | None
+    mesh: str
     template: tuple[str, ...] = ()
 
     @property

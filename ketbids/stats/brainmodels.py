@@ -98,6 +98,11 @@ class BrainModels:
         """BIDS ``den`` label: thousands of grayordinates (``91k`` for 91282)."""
         return f'{round(len(self) / 1000)}k'
 
+    @property
+    def mesh(self) -> str:
+        """BIDS ``den`` label of the surfaces: thousands of vertices (``32k`` for 32492)."""
+        return f'{round(max(self.n_vertices.values(), default=0) / 1000)}k'
+
     def where(self, name: str) -> slice:
         """Columns of one structure (CIFTI keeps the grayordinates of a structure together)."""
         return self._slices[name]

@@ -24,7 +24,10 @@ __all__ = [
     'init_test_wf',
 ]
 
-ATLAS_OUTPUTS = ('midthickness', 'inflated', 'desikan_killiany', 'agreement', 'yeo7', 'density')
+ATLAS_OUTPUTS = (
+    *('midthickness', 'inflated', 'desikan_killiany', 'agreement', 'yeo7'),
+    *('density', 'mesh'),
+)
 TEST_OUTPUTS = ('maps', 'plain', 'pos', 'neg', 'nullmax', 'summary')
 
 
@@ -100,7 +103,7 @@ def init_atlas_wf(
 
     Outputs
     -------
-    midthickness, inflated, desikan_killiany, agreement, yeo7, density
+    midthickness, inflated, desikan_killiany, agreement, yeo7, density, mesh
         See `GroupAtlas`.
     parcels
         Mean of every map over every parcel.

@@ -31,7 +31,7 @@ RUN_ENTITIES = ('reconstruction', 'direction', 'run')
 
 #: What the numbers of a first-level map are.
 _UNITS = {
-    'effect': 'grand mean 10000: 100 x effect x regressor peak / mean is percent signal change',
+    'effect': 'SignalUnits; percent signal change is 100 x effect x RegressorPeaks / MeanSignal',
     'variance': 'square of the unit of the effect',
     't': 'arbitrary',
     'z': 'arbitrary',
@@ -162,6 +162,7 @@ def init_ds_anatomy_wf(
     source_file: str,
     surfaces: Mapping[str, str],
     labels: str | None,
+    mesh: str,
     sources: Mapping[str, str],
     name: str = 'ds_anatomy_wf',
 ) -> pe.Workflow:
@@ -176,18 +177,14 @@ def init_ds_anatomy_wf(
         File of ``L_midthickness``, ``R_midthickness``, ``L_inflated``, ``R_inflated``.
     labels : str or None
         Desikan-Killiany labels.
+    mesh : str
+        BIDS den label of the surfaces.
     sources : mapping of str to str
         BIDS URI of each file.
-
-    Inputs
-    ------
-    density
-        BIDS den label.
     """
     workflow = pe.Workflow(name=name)
-    inputnode = pe.Node(niu.IdentityInterface(fields=['density']), name='inputnode')
     dismissed = [*RUN_ENTITIES, 'acquisition', 'task', 'suffix']
-    common = {'space': 'fsLR', 'datatype': 'anat', 'dismiss_entities': dismissed}
+    common = {'space': 'fsLR', 'den': mesh, 'datatype': 'anat', 'dismiss_entities': dismissed}
     nodes = []
     for key, path in surfaces.items():
         hemi, kind = key.split('_')
@@ -218,8 +215,7 @@ def init_ds_anatomy_wf(
                 **common,
             )
         )
-    for node in nodes:
-        workflow.connect(inputnode, 'density', node, 'den')
+    workflow.add_nodes(nodes)
     return workflow
 
 
@@ -238,13 +234,14 @@ def init_ds_atlas_wf(
 
     Inputs
     ------
-    midthickness, inflated, desikan_killiany, agreement, yeo7, density
+    midthickness, inflated, desikan_killiany, agreement, yeo7, density, mesh
         See `GroupAtlas`.
     parcels
         Mean of every map over every parcel.
     """
     workflow = pe.Workflow(name=name)
-    fields = ['desikan_killiany', 'agreement', 'yeo7', 'parcels', 'density', *SURFACE_KINDS]
+    fields = ['desikan_killiany', 'agreement', 'yeo7', 'parcels', 'density', 'mesh']
+    fields += SURFACE_KINDS
     inputnode = pe.Node(niu.IdentityInterface(fields=fields), name='inputnode')
     sinks = {
         'desikan_killiany': {'suffix': 'dseg', 'atlas': 'DesikanKilliany'},
@@ -262,7 +259,7 @@ def init_ds_atlas_wf(
         node = group_sink(f'ds_{kind}', output_dir, space='fsLR', suffix=kind)
         node.inputs.hemi = ['L', 'R']
         node.inputs.meta_dict = {'Description': _ATLAS_TEXT[kind]}
-        workflow.connect(inputnode, 'density', node, 'den')
+        workflow.connect(inputnode, 'mesh', node, 'den')
         workflow.connect(inputnode, kind, node, 'in_file')
     ds_parcels = group_sink('ds_parcels', output_dir, contrast=contrast, suffix='parcels')
     ds_parcels.inputs.meta_dict = column_descriptions('group_roi')

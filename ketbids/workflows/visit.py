@@ -14,6 +14,7 @@ from ketbids.interfaces.firstlevel import CombineRuns
 from ketbids.interfaces.reports import DescribeVisit, MapFigures
 from ketbids.io.cifti import labels_misfit
 from ketbids.io.inventory import RunFiles, Visit, bids_uri, link_name
+from ketbids.io.preprocessed import AVERAGE_SURFACES
 from ketbids.model import RunModel
 from ketbids.settings import Settings
 from ketbids.stats.confounds import resolve_sets
@@ -74,10 +75,11 @@ def init_visit_wf(
             for hemi, path in zip('LR', getattr(anatomy, kind), strict=True)
         },
         labels=_labels(visit),
+        mesh=anatomy.mesh,
         sources={str(path): bids_uri(path, uris) for path in anatomy.files},
     )
+    workflow.add_nodes([ds_anatomy_wf])
     workflow.connect([
-        (runs[0], ds_anatomy_wf, [('outputnode.density', 'inputnode.density')]),
         (sections, describe, [('out', 'runs')]),
         (describe, ds_section, [('out_file', 'in_file')]),
     ])  # fmt: skip
@@ -259,6 +261,9 @@ def _metadata(
         'DroppedVolumes': settings.first_level.drop_volumes,
         'Preprocessing': ' and '.join(sorted({_origin(run) for run in runs})),
         'Confounds': _common_sets(settings, runs),
+        'Surfaces': AVERAGE_SURFACES
+        if any('midthickness' in run.preprocessed.anatomy.template for run in runs)
+        else "participant's own",
     }
     if denoised:
         metadata['Caveat'] = (

@@ -6,6 +6,7 @@ import pytest
 from ketbids.cli.planning import common_settings
 from ketbids.errors import InputError
 from ketbids.io.files import write_json
+from ketbids.io.preprocessed import AVERAGE_SURFACES
 from ketbids.model import load_model
 
 MADE = {
@@ -13,6 +14,7 @@ MADE = {
     'HRFModel': 'spm',
     'HighPassCutoffHz': 0.005,
     'DroppedVolumes': 0,
+    'Preprocessing': 'fMRIPrep',
     'Confounds': [],
     'NoiseModel': 'AR(6)',
     'ConditionWeights': {'correctGo': -1.0, 'correctNogo': 1.0},
@@ -34,7 +36,13 @@ def group(tmp_path):
 
 
 def test_maps_that_were_made_alike(group):
-    assert group() == {key: value for key, value in MADE.items() if key != 'ConditionWeights'}
+    same = {key: value for key, value in MADE.items() if key != 'ConditionWeights'}
+    assert group() == {**same, 'AverageSurfaces': 0}
+
+
+def test_maps_without_surfaces_of_their_own_are_counted(group):
+    found = group(second={**MADE, 'Surfaces': AVERAGE_SURFACES})
+    assert found['AverageSurfaces'] == 1
 
 
 @pytest.mark.parametrize(
@@ -44,6 +52,7 @@ def test_maps_that_were_made_alike(group):
         ('HRFModel', 'glover'),
         ('HighPassCutoffHz', 0.01),
         ('DroppedVolumes', 2),
+        ('Preprocessing', 'HCP pipelines'),
         ('Confounds', ['24', 'acompcor']),
         ('ConditionWeights', {'correctGo': 1.0, 'correctNogo': -1.0}),
     ],

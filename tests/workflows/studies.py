@@ -67,7 +67,9 @@ def visit(
         return tuple(touch(folder / file) for file in files)
 
     dlabel = touch(folder / f'fsaverage_LR32k/{name}.aparc.32k_fs_LR.dlabel.nii')
-    anatomy = Anatomy(surfaces('midthickness'), surfaces('inflated'), dlabel if labels else None)
+    anatomy = Anatomy(
+        surfaces('midthickness'), surfaces('inflated'), dlabel if labels else None, '32k'
+    )
     found = []
     for run in runs:
         key = RunKey(participant, session, 'carit', run)
