@@ -220,7 +220,8 @@ def _methods(settings: Settings, model: StudyModel, common: Mapping[str, Any]) -
         f'with the {common["HRFModel"]} haemodynamic response; contrasts {contrasts}; smoothing '
         f'of {common["SmoothingAddedFWHM"]:g} mm FWHM added; high-pass filter at '
         f'{common["HighPassCutoffHz"]:g} Hz; confounds: '
-        f'{", ".join(common["Confounds"]) or "none"}; volumes that were removed before: {common["DroppedVolumes"]}; noise {common["NoiseModel"]}. The sidecar '
+        f'{", ".join(common["Confounds"]) or "none"}; volumes that were removed before: '
+        f'{common["DroppedVolumes"]}; noise {common["NoiseModel"]}. The sidecar '
         'of each map says how it was made.',
         f'Group level: every analysis is a linear model tested by {settings.group.permutations} '
         'shuffles at most (sign flips or permutations, Freedman and Lane), threshold-free cluster '
