@@ -84,7 +84,7 @@ def write_group_page(
         methods=_methods(settings, model, common),
         participants=_participants(people, maps),
         checks=_checks(model, checked) if model.checks else None,
-        analyses=tuple(_analysis(output_dir, item) for item in analyses),
+        analyses=tuple(_analysis(output_dir, item, _title(item)) for item in analyses),
         associations=_association_table(pd.concat(tables)) if tables else None,
         footnotes=(_CIRCULARITY,) if tables else (),
         messages=tuple(messages),
@@ -100,7 +100,13 @@ def _write_page(path: Path, html: str) -> Path:
     return write_text(path, html)
 
 
-def _analysis(output_dir: Path, item: PlannedAnalysis) -> AnalysisSection:
+def _title(item: PlannedAnalysis) -> str:
+    """Name an analysis, and the contrast where it has several."""
+    several = len(item.analysis.first_level) > 1
+    return f'{item.analysis.name}: {item.contrast}' if several else item.analysis.name
+
+
+def _analysis(output_dir: Path, item: PlannedAnalysis, title: str) -> AnalysisSection:
     design, folder = item.design, item.folder(output_dir)
     summary = read_json(folder / f'{item.stem}_summary.json')
     clusters = read_table(folder / f'{item.stem}_clusters.tsv')
@@ -108,8 +114,7 @@ def _analysis(output_dir: Path, item: PlannedAnalysis) -> AnalysisSection:
     figure = (folder / f'{item.stem}_figure.png').relative_to(output_dir).as_posix()
     files = sorted(folder.glob(f'{item.stem}_*'))
     return AnalysisSection(
-        name=item.analysis.name,
-        title=item.analysis.name,
+        title=title,
         design=' '.join(
             filter(None, (item.analysis.description, describe(design, item.contrast)))
         ),

@@ -204,10 +204,8 @@ class AnalysisSection:
 
     Attributes
     ----------
-    name : str
-        The analysis's name in the model file.
     title : str
-        Heading for people; `name` stands beside it.
+        Heading: the analysis's name in the model file, and the contrast if it has several.
     design : str
         The design in a sentence.
     n : int
@@ -230,7 +228,6 @@ class AnalysisSection:
         The analysis's files.
     """
 
-    name: str
     title: str
     design: str
     n: int

@@ -74,7 +74,6 @@ def session():
 def group():
     table = Table.from_frame(pd.DataFrame({HOSTILE: [HOSTILE]}), caption=HOSTILE)
     analysis = AnalysisSection(
-        name=HOSTILE,
         title=HOSTILE,
         design=HOSTILE,
         n=2,
@@ -87,7 +86,7 @@ def group():
         regions=table,
         links=(Link(HOSTILE, 'group/node-a/javascript:x "y".tsv'),),
     )
-    bare = AnalysisSection('bare', 'Bare', 'Nothing.', 0)
+    bare = AnalysisSection('Bare', 'Nothing.', 0)
     return GroupPage(
         title=HOSTILE,
         version='1',
