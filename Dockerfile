@@ -14,7 +14,7 @@ RUN apt-get update \
 WORKDIR /src
 COPY pyproject.toml setup.cfg constraints.txt README.md LICENSE ./
 COPY ketbids ketbids
-RUN /opt/ketbids/bin/python -m pip install --no-cache-dir -c constraints.txt .
+RUN /opt/ketbids/bin/python -m pip install --no-cache-dir -c constraints.txt '.[validator]'
 
 FROM debian:12-slim AS core
 LABEL org.opencontainers.image.title="ketbids" \

@@ -35,6 +35,7 @@ test: lint
 	$(BIN)/python -m pytest -n $(JOBS)
 
 bench: $(STAMP)
+	$(BIN)/python benchmarks/find_participant.py
 	$(BIN)/python benchmarks/null_rate.py
 
 clean:
