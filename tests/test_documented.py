@@ -8,18 +8,26 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
-from ketbids import errors
+from ketbids import bsm, errors
 from ketbids.cli import demo as demo_cli
 from ketbids.cli import main as main_cli
 from ketbids.cli import parser as main_parser
+from ketbids.io import hcp
+from ketbids.io.bids import RunKey
+from ketbids.io.filters import BidsFilter
+from ketbids.io.folders import Folders, labels_of
 from ketbids.model import load_model
 from ketbids.settings import GroupSettings, ResourceSettings
+from tests.io.trees import hcp_run, hcp_surfaces
 
 REPOSITORY = Path(__file__).parents[1]
 README = REPOSITORY / 'README.md'
 USAGE = REPOSITORY / 'docs' / 'usage.md'
+INPUTS = REPOSITORY / 'docs' / 'inputs.md'
 OUTPUTS = REPOSITORY / 'docs' / 'outputs.md'
+MODEL = REPOSITORY / 'docs' / 'model.md'
 PAGES = [REPOSITORY / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGES.md')]
 PAGES += sorted((REPOSITORY / 'docs').glob('*.md'))
 
@@ -161,6 +169,176 @@ def test_every_column_is_described(table: str) -> None:
     for column in data('columns.json')[table]:
         name = column if ' ' in column else f'`{column}`'
         assert f'| {name} |' in found[0]
+
+
+def table_rows(text: str, *header: str) -> list[list[str]]:
+    """Cells of the tables with this header."""
+    line = f'| {" | ".join(header)} |\n'
+    assert line in text, header
+    found = []
+    for part in text.split(line)[1:]:
+        for row in part.splitlines()[1:]:
+            if not row.startswith('|'):
+                break
+            found.append([cell.strip() for cell in row.strip('|').split(' | ')])
+    return found
+
+
+def tree_patterns() -> dict[str, re.Pattern[str]]:
+    """Path patterns of the tree in docs/outputs.md, as regular expressions."""
+    text = OUTPUTS.read_text(encoding='utf-8')
+    listing = text.partition('## All files')[2].split('```')[1]
+    short = {row[0].strip('`'): row[1] for row in table_rows(text, 'short', 'stands for')}
+    patterns, folder = {}, ''
+    for line in filter(None, listing.splitlines()):
+        name = line.strip()
+        if name.endswith('/'):
+            folder = name
+            continue
+        folder = folder if line.startswith(' ') else ''
+        path = folder + name
+        for token in ('<test>', '<visit>', '<run>', '<session>'):
+            path = path.replace(token, re.findall('`([^`]+)`', short[token])[0])
+        expression = re.escape(path).replace('<', r'\<').replace('>', r'\>')
+        expression = re.sub(r'\\<\w+\\>', '[A-Za-z0-9]+', expression)
+        expression = expression.replace(r'\[', '(?:').replace(r'\]', ')?')
+        expression = expression.replace(r'\{', '(?:').replace(r'\}', ')').replace(',', '|')
+        patterns[path] = re.compile(expression)
+    return patterns
+
+
+def golden_files() -> list[str]:
+    folder = REPOSITORY / 'tests' / 'data'
+    return [n for path in sorted(folder.glob('*_outputs.txt')) for n in path.read_text().split()]
+
+
+def test_every_output_is_in_the_tree() -> None:
+    patterns = tree_patterns().values()
+    files_ = golden_files()
+    assert len(files_) > 100
+    assert [name for name in files_ if not any(p.fullmatch(name) for p in patterns)] == []
+
+
+def test_the_tree_lists_nothing_that_is_not_written() -> None:
+    files_ = golden_files()
+    unmatched = [
+        path
+        for path, pattern in tree_patterns().items()
+        if not any(pattern.fullmatch(name) for name in files_)
+    ]
+    assert unmatched == ['logs/crash-<report>.txt']
+
+
+#: Section of docs/model.md that has the keys of each part of a model file, and what precedes them.
+KEYS: dict[type[BaseModel], tuple[str, str]] = {
+    bsm.BIDSStatsModel: ('The file', ''),
+    bsm.InputFilter: ('Input', ''),
+    bsm.RunNode: ('Run node', ''),
+    bsm.RunModelBlock: ('Model of the run node', ''),
+    bsm.Hrf: ('Model of the run node', 'HRF.'),
+    bsm.EstimationOptions: ('Model of the run node', 'Options.'),
+    bsm.RunBlock: ('Model of the run node', ''),
+    bsm.ConditionBlock: ('Model of the run node', ''),
+    bsm.ResponseBlock: ('Model of the run node', ''),
+    bsm.Contrast: ('Contrast', ''),
+    bsm.SessionNode: ('Session node', ''),
+    bsm.SessionModelBlock: ('Session node', 'Model.'),
+    bsm.SessionBlock: ('Session node', ''),
+    bsm.CheckBlock: ('Session node', ''),
+    bsm.DatasetNode: ('Dataset node', ''),
+    bsm.DatasetModelBlock: ('Dataset node', 'Model.'),
+    bsm.DatasetBlock: ('Dataset node', ''),
+    bsm.PermutationBlock: ('Dataset node', 'Permutation.'),
+    bsm.RoisBlock: ('Dataset node', 'Rois.'),
+    bsm.AssociationsBlock: ('Dataset node', ''),
+    bsm.Edge: ('Edge', ''),
+    bsm.EdgeFilter: ('Edge', 'Filter.'),
+}
+
+
+@pytest.mark.parametrize('kind', KEYS, ids=lambda kind: kind.__name__)
+def test_every_key_of_a_model_file_is_described(kind: type[BaseModel]) -> None:
+    heading, prefix = KEYS[kind]
+    (body,) = (b for h, b in sections(MODEL.read_text(encoding='utf-8')) if h == f'### {heading}')
+    for name, field in kind.model_fields.items():
+        if name == 'Description' or field.annotation is type(None):  # refused here
+            continue
+        described = re.findall(rf'^\| `{re.escape(prefix + name)}[`.].*$', body, re.MULTILINE)
+        assert described or f'`{prefix}{name}.' in body, f'{heading}: {prefix}{name}'
+        rows = [row for row in described if row.startswith(f'| `{prefix}{name}`')]
+        # The objects of these may be absent as a whole.
+        if rows and prefix not in ('Permutation.', 'Rois.', 'Filter.'):
+            needed = any('| needed |' in row for row in rows)
+            assert needed == field.is_required(), f'{heading}: {prefix}{name}'
+
+
+@pytest.mark.parametrize(
+    ('events', 'folder', 'pattern'),
+    table_rows(
+        INPUTS.read_text(encoding='utf-8'), 'events file', 'folder of the run', '`--hcp-pattern`'
+    ),
+)
+def test_patterns_of_hcp_folders_find_what_they_say(
+    events: str, folder: str, pattern: str, tmp_path: Path
+) -> None:
+    session, _, _, run = folder.strip('`').split('/')
+    hcp_surfaces(tmp_path, session)
+    made = hcp_run(tmp_path, run, session=session)
+    labels = labels_of(events.strip('`'))
+    found = hcp.find_run(
+        tmp_path,
+        RunKey(
+            labels['sub'],
+            labels.get('ses', ''),
+            labels['task'],
+            labels.get('run', ''),
+            direction=labels.get('dir', ''),
+        ),
+        pattern=hcp.parse_pattern(pattern.strip('`')) if '`' in pattern else None,
+        filters=BidsFilter(),
+        folders=Folders(),
+    )
+    assert found is not None
+    assert found.series.parent == made
+
+
+@pytest.mark.parametrize(
+    'ending',
+    [
+        row[0].strip('`')
+        for row in table_rows(INPUTS.read_text(encoding='utf-8'), 'end of the name', 'what it is')
+    ],
+)
+def test_names_of_hcp_series_are_found(ending: str, tmp_path: Path) -> None:
+    registration = re.search(r'_MSM\w*?(?=_|\.)', ending)
+    hcp_surfaces(tmp_path, registration=registration[0] if registration else '')
+    made = hcp_run(tmp_path, endings=(ending,))
+    found = hcp.find_run(
+        tmp_path,
+        RunKey('01', 'TP1', 'carit'),
+        pattern=None,
+        filters=BidsFilter(),
+        folders=Folders(),
+    )
+    assert found is not None
+    assert found.series == made / f'{made.name}{ending}'
+    assert found.denoised == ('_clean' in ending)
+
+
+@pytest.mark.parametrize(
+    'fragment',
+    [
+        row[0].strip('`')
+        for row in table_rows(
+            USAGE.read_text(encoding='utf-8'), 'part of the message', 'what to do'
+        )
+    ],
+)
+def test_messages_that_are_explained_are_given(fragment: str) -> None:
+    sources = sorted((REPOSITORY / 'ketbids').rglob('*.py'))
+    code = '\n'.join(path.read_text(encoding='utf-8') for path in sources)
+    code = re.sub(r"""['"]\s*\n\s*f?['"]""", '', code)  # texts over several lines
+    assert fragment in code
 
 
 def alternatives(entity: str) -> list[str]:
