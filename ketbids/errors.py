@@ -3,7 +3,7 @@
 import errno
 
 __all__ = ['InputError', 'KetbidsError', 'ModelError', 'ToolError', 'UsageError']
-__all__ += ['DISK_FULL', 'disk_full']
+__all__ += ['DISK_FULL', 'cannot_use', 'disk_full']
 
 #: The disk is full, or the share of it that one may use.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -43,4 +43,12 @@ def disk_full(error: OSError, path: object = None) -> str:
     return (
         f'{what} cannot be written: {error.strerror}. Make room and repeat the command; what is '
         'finished stays.'
+    )
+
+
+def cannot_use(error: OSError) -> str:
+    """Say which file or folder cannot be used, and why."""
+    return (
+        f'{error.filename} cannot be used: {error.strerror}. Correct it or its permissions; if it '
+        'is a link of DataLad or git-annex, fetch its content.'
     )

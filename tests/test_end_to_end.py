@@ -161,12 +161,12 @@ def test_a_broken_visit_fails_alone(study, first):
     assert first.code == 1, first.output + first.errors
     assert str(study.series) in first.output
     assert f'{BROKEN} failed' in first.output
-    assert '9 visits done, 1 failed' in first.output
+    assert '9 of 10 visits done, 1 failed' in first.output
 
 
 def test_a_broken_visit_is_done_again(study, second):
     assert second.code == 0, second.output + second.errors
-    assert '10 visits, 2 of them to do' in second.output
+    assert '10 visits: 2 to do, 8 done before' in second.output
     assert f'{VISITS[0]}: input or settings have changed' in second.output
     assert whole_visits(study) == sorted(VISITS)
 
@@ -232,7 +232,7 @@ def test_a_repeat_does_nothing(study, grouped, level):
     options = ('--permutations', '50') if level == 'group' else ()
     again = study.call(level, *options)
     assert again.code == 0, again.output + again.errors
-    assert ', 0 of them to do' in again.output
+    assert ': 0 to do, ' in again.output
     assert 'nipype' not in again.modules
     assert state() == before
     assert again.seconds < 15
@@ -240,7 +240,7 @@ def test_a_repeat_does_nothing(study, grouped, level):
 
 def test_group_level(grouped):
     assert grouped.code == 0, grouped.output + grouped.errors
-    assert '3 analyses done, 0 failed' in grouped.output
+    assert '3 of 3 analyses done, 0 failed' in grouped.output
 
 
 def test_files_of_an_analysis(study, grouped):
@@ -344,7 +344,7 @@ def test_an_analysis_that_cannot_be_made_fails_alone(study, grouped):
     )
     assert less.code == 1, less.output + less.errors
     assert 'node-hcVsTrd_contrast-nogoVsGo failed' in less.output
-    assert '1 analyses done, 1 failed' in less.output
+    assert '1 of 2 analyses done, 1 failed' in less.output
     assert 'hcVsTrd_contrast-nogoVsGo failed' in page(study.root / 'less' / 'group.html')
 
 
@@ -368,11 +368,11 @@ def test_stop_on_first_crash(study, second):
     assert stopped.code == 1, stopped.output + stopped.errors
     assert str(series) in stopped.output
     assert re.search(rf'{visits[1]} failed: It was not (started|run)', stopped.output)
-    assert '0 visits done, 2 failed' in stopped.output
+    assert '0 of 2 visits done, 2 failed' in stopped.output
     assert not list((out / 'logs' / 'records').glob('*'))
     again = study.call('participant', *arguments, out='stopped', nprocs=1)
     assert again.code == 0, again.output + again.errors
-    assert '2 visits, 2 of them to do' in again.output
-    assert '2 visits done, 0 failed' in again.output
+    assert '2 visits: 2 to do' in again.output
+    assert '2 of 2 visits done, 0 failed' in again.output
     assert sorted(p.stem for p in (out / 'logs' / 'records').glob('*')) == visits
     assert 'failed' not in page(out / 'sub-02.html')

@@ -312,7 +312,7 @@ def test_maps_of_other_brain_models(study, capsys, tmp_path):
     out = capsys.readouterr().out
     assert str(study.map('04')) in out
     assert 'the same brain models' in out
-    assert '0 analyses done, 2 failed' in out
+    assert '0 of 1 analysis done, 1 failed' in out
     # Who would have been in it is there; no map is, and nothing counts as finished.
     assert {name.rsplit('_', 1)[1].split('.')[0] for name in study.results()} == {
         *('design', 'excluded', 'participants')
@@ -366,17 +366,17 @@ def test_a_whole_study_without_sessions(study, capsys):
     assert 'sub-01 (20)' in page
     # Nothing is done again; a changed covariate makes the result stale, which is said and redone.
     assert study.group(asked) == 0
-    assert '1 analyses, 0 of them to do' in capsys.readouterr().out
+    assert '1 analysis: 0 to do, 1 done before' in capsys.readouterr().out
     text = (study.root / 'bids' / 'participants.tsv').read_text()
     study.table(text.replace('sub-04\tHC\t29', 'sub-04\tHC\t33'))
     assert study.group(asked) == 0
-    assert '1 analyses, 1 of them to do' in capsys.readouterr().out
+    assert '1 analysis: 1 to do, 0 done before' in capsys.readouterr().out
 
 
 def test_no_table_is_needed_where_the_model_asks_for_none(study, capsys):
     (study.root / 'bids' / 'participants.tsv').unlink()
     assert study.group(model('1')) == 0
-    assert '1 analyses done, 0 failed' in capsys.readouterr().out
+    assert '1 of 1 analysis done, 0 failed' in capsys.readouterr().out
     stem = study.out / 'group' / 'node-test' / 'node-test_contrast-nogoVsGo'
     people = read_table(Path(f'{stem}_participants.tsv'))
     assert people['status'].tolist() == ['used'] * 8

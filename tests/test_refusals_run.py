@@ -389,7 +389,10 @@ def study(tmp_path_factory) -> Study:
 
 def test_the_others_are_done(study):
     assert study.code == 1, study.output
-    expected = f'{len(WHOLE) + len(WHOLE_FMRIPREP)} visits done, {len(BROKEN)} failed'
+    expected = (
+        f'{len(WHOLE) + len(WHOLE_FMRIPREP)} of '
+        f'{len(WHOLE) + len(WHOLE_FMRIPREP) + len(BROKEN)} visits done, {len(BROKEN)} failed'
+    )
     assert expected in study.output, study.output
     recorded = {path.stem for path in (study.out / 'logs' / 'records').glob('*.json')}
     assert recorded == {f'sub-{name}_task-carit' for name in (*WHOLE, *WHOLE_FMRIPREP)}

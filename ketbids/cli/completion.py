@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 __all__ = ['PrintCompletion', 'add_completion']
@@ -24,7 +23,7 @@ class PrintCompletion(argparse.Action):
         import shtab
 
         for action in parser._actions:
-            if action.type is Path:
+            if getattr(action.type, '__name__', '') in ('path', 'Path'):
                 metavar = action.metavar if isinstance(action.metavar, str) else ''
                 kind = shtab.DIRECTORY if metavar.endswith('DIR') else shtab.FILE
                 action.complete = kind  # type: ignore[attr-defined]

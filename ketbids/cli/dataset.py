@@ -5,11 +5,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from ketbids.cli.parser import installed_version
+from ketbids.errors import InputError
 from ketbids.io.files import read_json, write_json, write_text
 from ketbids.io.inventory import link_name
 from ketbids.settings import Settings, as_toml
 
-__all__ = ['describe_dataset', 'lock_path', 'record_path', 'remove_if_empty']
+__all__ = ['describe_dataset', 'is_foreign', 'lock_path', 'record_path', 'remove_if_empty']
 
 _BIDS_VERSION = '1.10.0'
 
@@ -83,6 +84,20 @@ def describe_dataset(
     extra: Mapping[str, str] = {'version': installed_version()}
     write_text(logs / f'settings_{settings.level}.toml', as_toml(settings, extra))
     write_text(logs / 'model.json', model_text)
+
+
+def is_foreign(output_dir: Path) -> bool:
+    """Tell if a folder holds a dataset, or participants' folders, that ketbids did not make."""
+    path = output_dir / 'dataset_description.json'
+    if path.is_file():
+        try:
+            makers = read_json(path).get('GeneratedBy')
+        except InputError:
+            return True
+        makers = makers if isinstance(makers, list) else []
+        return not any(isinstance(m, dict) and m.get('Name') == 'ketbids' for m in makers)
+    own = (output_dir / 'logs' / 'records').is_dir()
+    return not own and output_dir.is_dir() and any(p.is_dir() for p in output_dir.glob('sub-*'))
 
 
 def record_path(output_dir: Path, name: str) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ketbids.cli.completion import add_completion
+from ketbids.cli.parser import path
 from ketbids.errors import KetbidsError, UsageError
 
 __all__ = ['build_parser', 'main']
@@ -63,12 +64,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         'folder',
         metavar='DIR',
-        type=Path,
+        type=path,
         help='folder of the study: DIR/bids, DIR/derivatives and DIR/truth.json are written',
     )
     parser.add_argument(
         '--from-bids',
-        type=Path,
+        type=path,
         metavar='SRC_DIR',
         help='BIDS dataset with events, and the confounds of fMRIPrep in its derivatives: its '
         'tables are copied, and images made for its events and confounds',
@@ -95,7 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--seed', type=_seed, metavar='S', help='default: 42')
     parser.add_argument(
         '--like',
-        type=Path,
+        type=path,
         metavar='FILE',
         help='take the grayordinates of a CIFTI file on the fs_LR 32k mesh (without --from-bids: '
         'with 300 volumes)',
@@ -108,7 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--compare',
-        type=Path,
+        type=path,
         metavar='OUT',
         help='write no study: print what the group level found in OUT against what is planted',
     )
@@ -251,3 +252,7 @@ def _compare_dressed(truth: dict[str, Any], folder: Path, output: Path) -> tuple
     ]
     comparison = compare_dressed(truth, folder / 'truth.dscalar.nii', output, tested)
     return render_dressed(comparison), comparison.as_planted
+
+
+if __name__ == '__main__':
+    sys.exit(main())

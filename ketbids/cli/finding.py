@@ -1,22 +1,26 @@
 """What the participant level has to do: who was chosen, what is there, what is missing."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ketbids.cli.selection import chosen_participants, read_exclusion_list, unused_exclusions
 from ketbids.errors import InputError, UsageError
-from ketbids.io.bids import find_events, participant_labels
+from ketbids.io.bids import RunKey, find_events, inherited_events, participant_labels
 from ketbids.io.derivatives import Derivatives
 from ketbids.io.filters import read_filter
 from ketbids.io.hcp import HcpPattern, parse_pattern
 from ketbids.io.inventory import Visit, find_visits
 from ketbids.settings import Settings
+from ketbids.stats.confounds import resolve_sets
 
 __all__ = ['Work', 'find_work']
 
 logger = logging.getLogger('ketbids')
+
+#: Participants that a message names.
+_NAMED = 10
 
 
 class Work(NamedTuple):
@@ -26,7 +30,7 @@ class Work(NamedTuple):
     ----------
     visits : list of Visit
     left_out : list of str
-        A sentence for each excluded run.
+        A sentence for each excluded run, and on participants without events.
     errors : dict of str to InputError
         Why a visit cannot be done, by its name.
     """
@@ -64,34 +68,44 @@ def find_work(settings: Settings, tasks: Collection[str]) -> Work:
         runs=selection.runs,
         filters=filters,
         database_dir=paths.bids_database_dir,
+        make_database=not settings.dry_run,
     )
     if not events:
-        options = ', '.join(_limits(settings))
         raise InputError(
             f'{paths.bids_dir}: no events file (*_events.tsv) of the task {", ".join(tasks)}'
-            + (f' for what was chosen by {options}.' if options else '.')
+            f'{_chosen_by(_limits(settings))}{_inherited(settings, participants, tasks)}'
         )
     if not (selection.runs or filters.entities):
         for sentence in unused_exclusions(settings, exclusions, events):
             logger.warning('%s', sentence)
     derivatives = Derivatives(
-        _roots(settings), given=bool(paths.derivatives), pattern=pattern, filters=filters
+        _roots(settings),
+        given=bool(paths.derivatives),
+        pattern=pattern,
+        filters=filters,
+        bids_dir=paths.bids_dir,
     )
-    work = Work(*find_visits(events, derivatives, exclusions))
-    for sentence in work.left_out:
+    visits, left_out, errors = find_visits(events, derivatives, exclusions)
+    errors |= _without_confounds(settings, visits)
+    visits = [visit for visit in visits if visit.name not in errors]
+    for sentence in left_out:
         logger.info('%s', sentence)
     logger.info(
         '%d participants, %d runs with events, %d left out, %d visits without usable data.',
         len(participants),
         len(events),
-        len(work.left_out),
-        len(work.errors),
+        len(left_out),
+        len(errors),
     )
-    for visit in work.visits:
+    nobody = _without_events(settings, participants, events, tasks)
+    for sentence in nobody:
+        logger.warning('%s', sentence)
+    for visit in visits:
         _say_what_stands_in(visit)
-    if not work.visits and not work.errors:
+        _say_where_from(visit)
+    if not visits and not errors:
         raise InputError('Every run that was chosen is on the exclusion list.')
-    return work
+    return Work(visits, [*left_out, *nobody], errors)
 
 
 def _limits(settings: Settings) -> list[str]:
@@ -106,6 +120,64 @@ def _limits(settings: Settings) -> list[str]:
         '--bids-database-dir': settings.paths.bids_database_dir,
     }
     return [name for name, value in given.items() if value]
+
+
+def _chosen_by(options: Sequence[str]) -> str:
+    return f' for what was chosen by {", ".join(options)}.' if options else '.'
+
+
+def _without_events(
+    settings: Settings,
+    participants: Sequence[str],
+    events: Collection[RunKey],
+    tasks: Collection[str],
+) -> list[str]:
+    """Say which of the chosen participants have nothing to analyse."""
+    having = {key.participant for key in events}
+    lacking = [label for label in participants if label not in having]
+    if not lacking:
+        return []
+    options = [name for name in _limits(settings) if name != '--participant-label']
+    names = ', '.join(f'sub-{label}' for label in lacking[:_NAMED])
+    more = f' and {len(lacking) - _NAMED} more' if len(lacking) > _NAMED else ''
+    return [
+        f'{names}{more}: no events file of the task {", ".join(tasks)}'
+        f'{_chosen_by(options)}{_inherited(settings, lacking, tasks)}'
+    ]
+
+
+def _inherited(settings: Settings, participants: Sequence[str], tasks: Collection[str]) -> str:
+    """Say that events which hold for several runs by BIDS' inheritance are not read."""
+    found = inherited_events(settings.paths.bids_dir, participants, tasks)
+    if not found:
+        return ''
+    return (
+        f' {found[0]} would be inherited, but inherited events are not read: copy it into each '
+        'folder func, under the name of the run.'
+    )
+
+
+def _without_confounds(settings: Settings, visits: Sequence[Visit]) -> dict[str, InputError]:
+    """Refuse visits with a run that has no table of confounds, but is to have some."""
+    errors: dict[str, InputError] = {}
+    for visit in visits:
+        for run in visit.runs:
+            found = run.preprocessed
+            sets = resolve_sets(
+                settings.first_level.confounds, origin=found.origin, denoised=found.denoised
+            )
+            if found.confounds is None and sets:
+                table = 'Movement_Regressors.txt'
+                if found.origin == 'fmriprep':
+                    stem = found.series.name.partition('_space-')[0]
+                    table = f'{stem}_desc-confounds_timeseries.tsv'
+                error = InputError(
+                    f'{found.series.parent / table} is missing, which the confounds '
+                    f'{" ".join(sets)} are taken from. Put it there, or do without: --confounds '
+                    'none.'
+                )
+                errors.setdefault(visit.name, error)
+    return errors
 
 
 def _pattern(settings: Settings) -> HcpPattern | None:
@@ -140,9 +212,20 @@ def _inside(bids_dir: Path, output_dir: Path) -> tuple[Path, ...]:
 
 def _say_what_stands_in(visit: Visit) -> None:
     """Warn of average surfaces: smoothing and areas are not those of the participant."""
-    if any('midthickness' in run.preprocessed.anatomy.template for run in visit.runs):
+    found = [run.preprocessed for run in visit.runs]
+    roots = [run.root for run in found if 'midthickness' in run.anatomy.template]
+    if roots:
         logger.warning(
-            '%s has no surfaces of its own on the mesh of its time series: the S1200 average '
-            'surfaces stand in for them.',
+            '%s has no surfaces of its own on the mesh of its time series in %s: the S1200 '
+            'average surfaces stand in for them.',
             visit.name,
+            roots[0] / f'sub-{visit.participant}',
         )
+
+
+def _say_where_from(visit: Visit) -> None:
+    """Warn if the runs of a visit were not preprocessed together."""
+    roots = {run.preprocessed.root: run.key.label for run in reversed(visit.runs)}
+    if len(roots) > 1:
+        places = ' and '.join(f'{root} ({label})' for root, label in reversed(roots.items()))
+        logger.warning('%s: its runs come from different folders, %s.', visit.name, places)

@@ -19,7 +19,7 @@ from ketbids.cli.planning import (
     map_paths,
     plan_analyses,
 )
-from ketbids.cli.progress import Progress
+from ketbids.cli.progress import Progress, counted
 from ketbids.cli.selection import read_exclusion_list
 from ketbids.errors import InputError, KetbidsError
 from ketbids.io.bids import participant_labels
@@ -62,6 +62,7 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     planned, failures = plan_analyses(settings, model, maps, people, exclusions, not_chosen)
     checked = evaluate_checks(model.checks, people.drop(not_chosen), model.derived)
     failures = {name: why for name, why in failures.items() if _analysis_name(name) in asked}
+    unmade = set(failures)
     chosen = [item for item in planned if item.analysis.name in asked]
 
     def unfinished(name: str, mark: str) -> bool:
@@ -79,7 +80,13 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         for contrast in dict.fromkeys(item.contrast for item in chosen)
         if unfinished(f'group_{contrast}', stamp) or any(i.contrast == contrast for i in todo)
     ]
-    logger.info('%d analyses, %d of them to do.', len(chosen), len(todo))
+    logger.info(
+        '%s: %d to do, %d done before, %d that cannot be made.',
+        counted(len(chosen) + len(failures), 'analysis'),
+        len(todo),
+        len(chosen) - len(todo),
+        len(failures),
+    )
     if settings.dry_run:
         print(list_analyses(chosen, [item.stem for item in todo], failures))
         return _exit_code(chosen, failures)
@@ -95,7 +102,17 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         stale = [item.stem for item in planned if item not in finished]
         stale = [name for name in stale if record_path(output_dir, name).is_file()]
         messages = [f'{name} failed: {message}' for name, message in failures.items()]
-        messages += [f'{name} was made with other settings or maps: not shown.' for name in stale]
+        messages += [
+            f'{name} was made with other settings or maps: not shown until it is made again.'
+            for name in stale
+        ]
+        messages += _left_behind(output_dir, failures)
+        messages += [
+            f'One event of {condition} has a regressor of {low:.3g} in one map and of {high:.3g} '
+            'in another: durations differ, and percent signal change is not the same multiple of '
+            'the effect in all maps.'
+            for condition, (low, high) in common['UnevenPeaks'].items()
+        ]
         if common['AverageSurfaces']:
             messages.append(
                 f'{common["AverageSurfaces"]} of {len(maps)} maps are of participants without '
@@ -107,10 +124,12 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         )
     for name, message in failures.items():
         logger.error('%s failed: %s', name, message)
+    stems = {item.stem for item in chosen} | unmade
     logger.info(
-        'Group level: %d analyses done, %d failed, in %.0f s. Page: %s',
-        sum(item.stem not in failures for item in chosen),
-        len(failures),
+        'Group level: %d of %s done, %d failed, in %.0f s. Page: %s',
+        len(stems - set(failures)),
+        counted(len(stems), 'analysis'),
+        len(stems & set(failures)),
         time.time() - started,
         page,
     )
@@ -121,6 +140,21 @@ def _exit_code(chosen: list[PlannedAnalysis], failures: dict[str, str]) -> int:
     if failures and not chosen:
         return InputError.exit_code
     return 1 if failures else 0
+
+
+def _left_behind(output_dir: Path, failures: dict[str, str]) -> list[str]:
+    """Say of which failed analyses files of an earlier run are still there, and forget them."""
+    messages = []
+    for name in failures:
+        record = record_path(output_dir, name)
+        folder = output_dir / 'group' / f'node-{_analysis_name(name)}'
+        if record.is_file() or any(folder.glob(f'{name}_*')):
+            record.unlink(missing_ok=True)
+            messages.append(
+                f'{folder} still has files {name}_* of an earlier run or of the part that went '
+                'well: they are not results of these data.'
+            )
+    return messages
 
 
 def _analysis_name(stem: str) -> str:

@@ -24,7 +24,7 @@ def list_visits(
     states : mapping of str to str
         What would be done with each visit, by its name.
     left_out : sequence of str
-        A sentence for each excluded run.
+        A sentence for each excluded run, and on participants without events.
     failures : mapping of str to str
         Why a visit cannot be done, by its name.
     """

@@ -11,12 +11,25 @@ from typing import Any, NoReturn
 
 from ketbids.cli.configuration import make_settings, parse_arguments
 from ketbids.cli.parser import installed_version
-from ketbids.errors import DISK_FULL, InputError, KetbidsError, UsageError, disk_full
+from ketbids.errors import (
+    DISK_FULL,
+    InputError,
+    KetbidsError,
+    UsageError,
+    cannot_use,
+    disk_full,
+)
 from ketbids.settings import Settings
 
 __all__ = ['main']
 
 logger = logging.getLogger('ketbids')
+
+#: What a shell reports of a command that writes to a closed pipe.
+_SIGPIPE = 141
+
+#: Nipype takes them in a path for wildcards.
+_WILDCARDS = '[]*?'
 
 
 class _Terminated(BaseException):
@@ -44,11 +57,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KetbidsError as error:
         print(f'ketbids: {error}', file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        # Whoever reads our lines has enough of them; what is buffered must not raise again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _SIGPIPE
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if error.errno in DISK_FULL:
+            print(f'ketbids: {disk_full(error)}', file=sys.stderr)
+            return KetbidsError.exit_code
+        if error.filename is None:
             raise
-        print(f'ketbids: {disk_full(error)}', file=sys.stderr)
-        return KetbidsError.exit_code
+        print(f'ketbids: {cannot_use(error)}', file=sys.stderr)
+        return InputError.exit_code
     except KeyboardInterrupt:
         return _end_workers(130)
     except _Terminated:
@@ -93,8 +113,17 @@ def _prepare_environment(options: Any) -> None:
         os.environ.setdefault('NIPYPE_CONFIG_DIR', str(cache / 'nipype'))
 
 
+class _Lines(logging.StreamHandler):
+    """Writes lines of the log; a closed pipe ends the command and is no error of logging."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
+        if isinstance(sys.exc_info()[1], BrokenPipeError):
+            raise
+        super().handleError(record)
+
+
 def _prepare_logging(verbosity: int) -> None:
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _Lines(sys.stdout)
     handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
     logger.handlers[:] = [handler]
     logger.setLevel(logging.DEBUG if verbosity else logging.INFO)
@@ -104,22 +133,42 @@ def _prepare_logging(verbosity: int) -> None:
 
 def _check_folders(settings: Settings) -> None:
     """Refuse folders that cannot serve; make the one for results, unless it is a dry run."""
-    bids_dir, output_dir = settings.paths.bids_dir, settings.paths.output_dir
-    if not bids_dir.is_dir():
-        raise InputError(f'{bids_dir} is not a folder.')
-    raw, out = bids_dir.resolve(), output_dir.resolve()
-    if out.is_relative_to(raw) and not out.is_relative_to(raw / 'derivatives'):
+    paths = settings.paths
+    if not paths.bids_dir.is_dir():
+        raise InputError(f'{paths.bids_dir} is not a folder.')
+    raw = paths.bids_dir.resolve()
+    for name, folder in (('OUTPUT_DIR', paths.output_dir), ('--work-dir', paths.work_dir)):
+        out = folder.resolve()
+        if out.is_relative_to(raw) and not out.is_relative_to(raw / 'derivatives'):
+            raise UsageError(
+                f'{name} must not be BIDS_DIR or a folder in it, except below its derivatives/: '
+                'results would mix with the raw data.'
+            )
+        for root in paths.derivatives:
+            if out.is_relative_to(root.resolve()):
+                raise UsageError(
+                    f'{name} must not be {root} (--derivatives) or a folder in it: results would '
+                    'mix with the preprocessed data.'
+                )
+    if any(character in str(paths.work_dir) for character in _WILDCARDS):
         raise UsageError(
-            'OUTPUT_DIR must not be BIDS_DIR or a folder in it, except below its derivatives/: '
-            'results would mix with the raw data.'
+            f'{paths.work_dir}: Nipype cannot work in a folder with one of {_WILDCARDS} in its '
+            'path. Name another one with --work-dir.'
         )
-    _check_writable(output_dir)
-    _check_writable(settings.paths.work_dir)
+    _check_writable(paths.output_dir)
+    _check_writable(paths.work_dir)
+    from ketbids.cli.dataset import is_foreign
+
+    if is_foreign(paths.output_dir):
+        raise UsageError(
+            f'{paths.output_dir} holds data that are not results of ketbids: they could be '
+            'overwritten. Name another folder, or a new one in it.'
+        )
     if not settings.dry_run:
         try:
-            output_dir.mkdir(parents=True, exist_ok=True)
+            paths.output_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f'{output_dir} cannot be made: {error.strerror}.') from error
+            raise InputError(f'{paths.output_dir} cannot be made: {error.strerror}.') from error
 
 
 def _check_writable(folder: Path) -> None:

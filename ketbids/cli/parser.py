@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from ketbids.cli.completion import add_completion
 from ketbids.errors import UsageError
 
-__all__ = ['CONFOUNDS', 'LEVELS', 'build_parser', 'installed_version']
+__all__ = ['CONFOUNDS', 'LEVELS', 'build_parser', 'installed_version', 'path']
 
 LEVELS = ('participant', 'group')
 HRF_MODELS = ('spm', 'spm + derivative', 'glover', 'glover + derivative')
@@ -46,6 +46,13 @@ def _number(text: str, kind: type, lowest: float, inclusive: bool = True) -> Any
         bound = 'at least' if inclusive else 'above'
         raise argparse.ArgumentTypeError(f'{text} must be {bound} {lowest:g}')
     return value
+
+
+def path(text: str) -> Path:
+    """Take a path; an empty one, as of a variable that is not set, would mean this folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError('the path is empty')
+    return Path(text)
 
 
 def _count(text: str) -> int:
@@ -92,8 +99,8 @@ def build_parser() -> argparse.ArgumentParser:
         '3 invalid or insufficient input; 4 a needed tool is missing; 130/143 interrupted.',
         allow_abbrev=False,
     )
-    parser.add_argument('bids_dir', type=Path, metavar='BIDS_DIR', help='the BIDS dataset')
-    parser.add_argument('output_dir', type=Path, metavar='OUTPUT_DIR', help='where results go')
+    parser.add_argument('bids_dir', type=path, metavar='BIDS_DIR', help='the BIDS dataset')
+    parser.add_argument('output_dir', type=path, metavar='OUTPUT_DIR', help='where results go')
     parser.add_argument('level', choices=LEVELS, help='what to do')
     parser.add_argument('--version', nargs=0, action=_Version, help='print the version and exit')
     add_completion(parser)
@@ -131,7 +138,7 @@ def build_parser() -> argparse.ArgumentParser:
     data.add_argument(
         '--derivatives',
         nargs='+',
-        type=Path,
+        type=path,
         metavar='DIR',
         help='folders with preprocessed data: derivatives of fMRIPrep (CIFTI), study folders of '
         'the HCP pipelines; searched in this order (default: those in BIDS_DIR/derivatives)',
@@ -151,13 +158,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     data.add_argument(
         '--bids-filter-file',
-        type=Path,
+        type=path,
         metavar='FILE.json',
         help='entities that runs must have, as fMRIPrep takes them: {"bold": {"run": "1"}}',
     )
     data.add_argument(
         '--bids-database-dir',
-        type=Path,
+        type=path,
         metavar='DIR',
         help='index of the whole dataset; made if it is not there, then only read',
     )
@@ -169,7 +176,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     data.add_argument(
         '--exclusions',
-        type=Path,
+        type=path,
         metavar='FILE.tsv',
         help='runs to leave out: participant_id, session_id, run, reason; n/a means all',
     )
@@ -232,14 +239,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     model = parser.add_argument_group('study and choices')
     model.add_argument(
-        '--model', type=Path, metavar='FILE', help='model file (default: the packaged study)'
+        '--model', type=path, metavar='FILE', help='model file (default: the packaged study)'
     )
     model.add_argument(
         '--preset', choices=PRESETS, help='choices of a published study, as if in a config file'
     )
     model.add_argument(
         '--config-file',
-        type=Path,
+        type=path,
         metavar='FILE.toml',
         help='long options as TOML keys; the command line wins',
     )
@@ -260,7 +267,7 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument(
         '-w',
         '--work-dir',
-        type=Path,
+        type=path,
         metavar='DIR',
         help='intermediate files (default: OUTPUT_DIR/work; what is done is removed)',
     )

@@ -1,12 +1,15 @@
 """The participant level: find runs, fit what is not yet fitted, write the pages."""
 
 import logging
+import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -15,16 +18,19 @@ from ketbids.cli.finding import find_work
 from ketbids.cli.listing import list_visits
 from ketbids.cli.pages import write_participant_page
 from ketbids.cli.parser import installed_version
-from ketbids.cli.progress import Progress
-from ketbids.errors import InputError
+from ketbids.cli.progress import Progress, counted
+from ketbids.errors import InputError, cannot_use
 from ketbids.io.bids import RunKey
 from ketbids.io.files import claims, modification_times, read_json, remove_unchanged
 from ketbids.io.inventory import Visit
 from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
-from ketbids.io.tables import read_participants
+from ketbids.io.tables import read_participants, read_table
 from ketbids.io.validation import check_dataset
-from ketbids.model import StudyModel
+from ketbids.model import Contrast, RunModel, StudyModel
 from ketbids.settings import Settings
+
+if TYPE_CHECKING:
+    from nipype.pipeline.engine import Workflow
 
 __all__ = ['run']
 
@@ -34,31 +40,46 @@ logger = logging.getLogger('ketbids')
 #: slows down with the number of nodes, and what is recorded survives an interruption.
 _VISITS_PER_PROCESS = 4
 
+#: How the names of files that this level writes end.
+_OURS = re.compile(
+    r'_contrast-\w+_stat-\w+_statmap\.|_contrast-\w+_statmap\.png|_section\.json'
+    r'|_desc-(design|motion)_timeseries\.|_desc-trials_events\.'
+    r'|_space-fsLR_den-\w+_(midthickness|inflated|atlas-DesikanKilliany_dseg)\.'
+)
+
 
 def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     """Run the participant level; see `ketbids.cli.main.main` for the exit code."""
     started = time.time()
     output_dir = settings.paths.output_dir
     visits, left_out, errors = find_work(settings, model.tasks)
-    failures = {name: str(error) for name, error in errors.items()}
+    failures = {name: str(error).removeprefix(f'{name}: ') for name, error in errors.items()}
     workbench = shutil.which('wb_command') is not None
-    marks = {
-        visit.name: _fingerprint(settings, model, visit, workbench=workbench) for visit in visits
-    }
+    marks: dict[str, str] = {}
+    for visit in visits:
+        try:
+            marks[visit.name] = _fingerprint(settings, model, visit, workbench=workbench)
+        except OSError as error:
+            failures[visit.name] = cannot_use(error)
+    visits = [visit for visit in visits if visit.name in marks]
 
     def unfinished(visit: Visit) -> bool:
         record = record_path(output_dir, visit.name)
         return not is_whole(record, marks[visit.name], output_dir)
 
     todo = [visit for visit in visits if unfinished(visit)]
-    logger.info('%d visits, %d of them to do.', len(visits), len(todo))
     if todo and not settings.inputs.skip_bids_validation:
-        check_dataset(
-            settings.paths.bids_dir,
-            sorted({visit.participant for visit in todo}),
-            output_dir / 'logs' / 'validation.json',
-            keep=not settings.dry_run,
-        )
+        invalid = _validate(settings, sorted({visit.participant for visit in todo}))
+        failures |= {v.name: invalid[v.participant] for v in todo if v.participant in invalid}
+        visits = [visit for visit in visits if visit.name not in failures]
+        todo = [visit for visit in todo if visit.name not in failures]
+    logger.info(
+        '%s: %d to do, %d done before, %d that cannot be done.',
+        counted(len(visits) + len(failures), 'visit'),
+        len(todo),
+        len(visits) - len(todo),
+        len(failures),
+    )
     if settings.dry_run:
         states = {visit.name: _state(output_dir, visit, visit in todo) for visit in visits}
         print(list_visits(visits, states, left_out, failures))
@@ -73,16 +94,30 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
             failures |= _fit(
                 settings, model, todo, marks, workbench=workbench, verbosity=verbosity
             )
+        _report_trials(output_dir, model, [v for v in todo if v.name not in failures])
     for name, message in failures.items():
         logger.error('%s failed: %s', name, message)
     _write_pages(settings, visits, {visit.participant for visit in todo}, failures)
     logger.info(
-        'Participant level: %d visits done, %d failed, in %.0f s.',
+        'Participant level: %d of %s done, %d failed, in %.0f s.',
         sum(visit.name not in failures for visit in visits),
+        counted(len({*failures, *marks}), 'visit'),
         len(failures),
         time.time() - started,
     )
     return _exit_code(visits, failures)
+
+
+def _validate(settings: Settings, participants: list[str]) -> dict[str, str]:
+    """Ask the validator; in a dry run, an error of the whole dataset is one of everybody."""
+    record = settings.paths.output_dir / 'logs' / 'validation.json'
+    bids_dir = settings.paths.bids_dir
+    try:
+        return check_dataset(bids_dir, participants, record, keep=not settings.dry_run)
+    except InputError as error:
+        if not settings.dry_run:
+            raise
+        return dict.fromkeys(participants, str(error))
 
 
 def _exit_code(visits: list[Visit], failures: Mapping[str, str]) -> int:
@@ -105,11 +140,15 @@ def _fingerprint(settings: Settings, model: StudyModel, visit: Visit, *, workben
         {
             'version': installed_version(),
             'settings': repr(settings.first_level),
-            'model': repr(model.run),
+            'model': repr(replace(model.run, contrasts=_without_comments(model.run))),
             'smoother': 'wb_command' if workbench else 'native',
             'files': [file_stamp(path) for run in visit.runs for path in run.files],
         }
     )
+
+
+def _without_comments(model: RunModel) -> tuple[Contrast, ...]:
+    return tuple(replace(contrast, description='') for contrast in model.contrasts)
 
 
 def _fit(
@@ -122,7 +161,7 @@ def _fit(
     verbosity: int,
 ) -> dict[str, str]:
     """Fit visits, a few at a time, and record each that is whole; give why others failed."""
-    from ketbids.workflows.base import executor, init_participant_wf
+    from ketbids.workflows.base import executor
     from ketbids.workflows.visit import visit_wf_name
 
     logger.info('Smoothing by %s.', 'wb_command' if workbench else 'the native smoother')
@@ -135,15 +174,14 @@ def _fit(
         for start in range(0, len(todo), size):
             batch = todo[start : start + size]
             before = {visit.name: _open_record(output_dir, visit) for visit in batch}
-            workflow = init_participant_wf(settings, model.run, batch, workbench=workbench)
-            for node, message in execute(workflow).items():
+            built, broken = _build(settings, model.run, batch, workbench=workbench)
+            failures |= broken
+            for node, message in execute(built).items() if len(broken) < len(batch) else ():
                 failures.setdefault(names[node.split('.')[1]], message)
             for visit in batch:
                 if visit.name not in failures:
                     _close_record(output_dir, visit, marks[visit.name], before[visit.name])
-                    shutil.rmtree(
-                        work_dir / workflow.name / visit_wf_name(visit), ignore_errors=True
-                    )
+                    shutil.rmtree(work_dir / built.name / visit_wf_name(visit), ignore_errors=True)
             started = start + len(batch)
             if failures and settings.resources.stop_on_first_crash:
                 break
@@ -152,6 +190,51 @@ def _fit(
     for folder in (work_dir / 'participant_wf', work_dir):
         remove_if_empty(folder)
     return failures
+
+
+def _report_trials(output_dir: Path, model: StudyModel, visits: Sequence[Visit]) -> None:
+    """Warn of conditions that nobody has trials of, and of rows that are of no condition."""
+    tables = [
+        read_table(path)
+        for visit in visits
+        for path in _outputs(output_dir, visit)
+        if path.name.endswith('_desc-trials_events.tsv')
+    ]
+    if not tables:
+        return
+    found = pd.concat([table['condition'] for table in tables])
+    for condition in model.run.conditions:
+        if condition.name not in set(found):
+            logger.warning(
+                'Condition %s has no trials in any of %s: check its Where in the model file.',
+                condition.name,
+                counted(len(tables), 'run'),
+            )
+    if found.isna().any():
+        logger.warning(
+            '%d of %d rows of events are of no condition and not modelled; the pages say which.',
+            found.isna().sum(),
+            len(found),
+        )
+
+
+def _build(
+    settings: Settings, model: RunModel, batch: list[Visit], *, workbench: bool
+) -> tuple['Workflow', dict[str, str]]:
+    """Build the workflow of visits; one that cannot be built does not stop the others."""
+    from ketbids.workflows.base import init_participant_wf
+
+    build = partial(init_participant_wf, settings, model, workbench=workbench)
+    try:
+        return build(batch), {}
+    except Exception:  # of an input whose kind Nipype does not accept, for one
+        broken = {}
+        for visit in batch:
+            try:
+                build([visit])
+            except Exception as error:
+                broken[visit.name] = str(error).strip() or repr(error)
+        return build([visit for visit in batch if visit.name not in broken]), broken
 
 
 def _open_record(output_dir: Path, visit: Visit) -> dict[Path, int]:
@@ -194,14 +277,15 @@ def _recorded_by_others(output_dir: Path, visit: Visit) -> set[Path]:
 
 
 def _outputs(output_dir: Path, visit: Visit) -> list[Path]:
-    """List the files that a visit has in the output folder."""
+    """List the files that a visit has in the output folder; what others put there is not ours."""
     folder = output_dir / f'sub-{visit.participant}'
     session = folder / f'ses-{visit.session}' if visit.session else folder
     whole = str(RunKey(visit.participant, visit.session, ''))
     found = [*session.glob(f'func/{visit.name}_*'), *folder.glob(f'figures/{visit.name}_*')]
     if not visit.acquisition:  # what follows may be the name of another visit
         found = [path for path in found if not path.name.startswith(f'{visit.name}_acq-')]
-    return [*found, *session.glob(f'anat/{whole}_*')]
+    found += session.glob(f'anat/{whole}_*')
+    return [path for path in found if _OURS.search(path.name)]
 
 
 def _write_pages(

@@ -45,6 +45,10 @@ _SAME_IN_ALL = (
 )
 
 
+#: Heights of one event's regressor that differ more than this are of other durations.
+_UNEVEN = 1.25
+
+
 @dataclass(frozen=True)
 class PlannedAnalysis:
     """An analysis of one first-level contrast, with its design.
@@ -167,8 +171,9 @@ def common_settings(
     Returns
     -------
     dict
-        The fields that all share, and ``AverageSurfaces``, the number of maps whose participants
-        have no surfaces.
+        The fields that all share; ``AverageSurfaces``, the number of maps whose participants
+        have no surfaces; ``UnevenPeaks``, lowest and highest ``RegressorPeaks`` of conditions
+        whose events differ between maps.
 
     Raises
     ------
@@ -177,6 +182,7 @@ def common_settings(
     """
     common: dict[str, Any] = {}
     averages = 0
+    peaks: dict[str, list[float]] = {}
     weights = {c.name: {k: float(w) for k, w in c.weights.items() if w} for c in contrasts}
     for contrast, paths in maps.groupby('contrast')['path']:
         name, first = str(contrast), dict[str, Any]()
@@ -184,6 +190,11 @@ def common_settings(
             sidecar = read_json(output_dir / path.replace('.dscalar.nii', '.json'))
             averages += sidecar.get('Surfaces') == AVERAGE_SURFACES
             made = {key: sidecar.get(key) for key in (*_SAME_IN_ALL, 'ConditionWeights')}
+            made['MeanSignal'] = 'unknown' if sidecar.get('MeanSignal') is None else 'known'
+            for condition in made['ConditionWeights'] or ():
+                peak = sidecar.get('RegressorPeaks', {}).get(condition)
+                heights = peak if isinstance(peak, list) else [peak]
+                peaks.setdefault(condition, []).extend(filter(None, heights))
             first = first or made
             for key, value in made.items():
                 if value != first[key]:
@@ -198,7 +209,8 @@ def common_settings(
                 f'model file says {weights[name]}. Run the participant level with it.'
             )
         common |= {key: first[key] for key in _SAME_IN_ALL}
-    return common | {'AverageSurfaces': averages}
+    uneven = {c: (min(p), max(p)) for c, p in peaks.items() if p and max(p) > _UNEVEN * min(p)}
+    return common | {'AverageSurfaces': averages, 'UnevenPeaks': uneven}
 
 
 def plan_analyses(

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 
-__all__ = ['Progress', 'duration']
+__all__ = ['Progress', 'counted', 'duration']
 
 logger = logging.getLogger('ketbids')
 
@@ -44,3 +44,9 @@ def duration(seconds: float) -> str:
     if minutes < 90:
         return f'{minutes} min'
     return f'{minutes // 60} h {minutes % 60} min'
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun, e.g. ``1 visit``, ``2 visits``, ``2 analyses``."""
+    several = f'{noun.removesuffix("is")}es' if noun.endswith('is') else f'{noun}s'
+    return f'{number} {noun if number == 1 else several}'

@@ -28,6 +28,15 @@ _SHOWN = 5
 _NOT_READ = ('.nii', '.nii.gz')
 
 
+#: Errors of the dataset that do no harm here, and what becomes of them.
+_HANDLED = {
+    'PARTICIPANT_ID_MISMATCH': (
+        'participants.tsv and the folders sub-* do not name the same people. Whoever is not in '
+        'participants.tsv can be fitted, but is left out of analyses that need something of it.'
+    )
+}
+
+
 class Issue(NamedTuple):
     """An error that the validator found: its code, and the file below the dataset."""
 
@@ -98,8 +107,8 @@ def _output(arguments: list[str], time_limit: float) -> bytes:
 
 def check_dataset(
     bids_dir: Path, participants: Collection[str], record: Path, *, keep: bool = True
-) -> None:
-    """Refuse a dataset in which the validator finds errors that concern these participants.
+) -> dict[str, str]:
+    """Ask the validator for errors that concern these participants.
 
     What it found is kept in `record`, and is asked for again when a file of these participants or
     of the dataset as a whole has changed.
@@ -112,15 +121,20 @@ def check_dataset(
     keep : bool
         Write `record`.
 
+    Returns
+    -------
+    dict of str to str
+        What is wrong with the files of a participant, by label.
+
     Raises
     ------
     InputError
-        The message names the first errors.
+        If there are errors of the dataset as a whole; the message names the first.
     """
     command = find_validator()
     if command is None:
         logger.info('%s is not installed: %s was not validated.', _COMMAND, bids_dir)
-        return
+        return {}
     errors = _recorded(record, bids_dir, participants)
     if errors is None:
         logger.info('Validating %s ...', bids_dir)
@@ -129,20 +143,34 @@ def check_dataset(
         stamps = {label: _stamp(bids_dir, label) for label in ('', *labels)}
         findings = run_validator(command, bids_dir)
         if findings is None:
-            return
+            return {}
         errors = findings.errors
         logger.info('%d errors, %d warnings.', len(errors), findings.n_warnings)
         if keep:
             content = {'Dataset': str(bids_dir), 'Stamps': stamps, 'Errors': errors}
             write_json(record, content)
-    concerning = [error for error in errors if error.participant in ('', *participants)]
-    if concerning:
-        shown = ', '.join(f'{e.code} ({e.location or "dataset"})' for e in concerning[:_SHOWN])
-        more = f' and {len(concerning) - _SHOWN} more' if len(concerning) > _SHOWN else ''
-        raise InputError(
-            f'{bids_dir} is not valid BIDS: {shown}{more}. Correct it ("{_COMMAND} {bids_dir}" '
-            'says more), or give --skip-bids-validation to go on.'
-        )
+    for error in errors:
+        if error.code in _HANDLED:
+            logger.warning('%s: %s', bids_dir, _HANDLED[error.code])
+    counted = [error for error in errors if error.code not in _HANDLED]
+    if common := [error for error in counted if not error.participant]:
+        raise InputError(_complaint(bids_dir, common))
+    return {
+        label: _complaint(bids_dir, own)
+        for label in participants
+        if (own := [error for error in counted if error.participant == label])
+    }
+
+
+def _complaint(bids_dir: Path, errors: Collection[Issue]) -> str:
+    """Say what is wrong: each kind of error once per file."""
+    distinct = list(dict.fromkeys((e.code, e.location or 'dataset') for e in errors))
+    shown = ', '.join(f'{code} ({place})' for code, place in distinct[:_SHOWN])
+    more = f' and {len(distinct) - _SHOWN} more' if len(distinct) > _SHOWN else ''
+    return (
+        f'{bids_dir} is not valid BIDS: {shown}{more}. Correct it ("{_COMMAND} {bids_dir}" '
+        'says more), or give --skip-bids-validation to go on.'
+    )
 
 
 def _recorded(record: Path, bids_dir: Path, participants: Collection[str]) -> list[Issue] | None:

@@ -13,6 +13,9 @@ __all__ = ['Check', 'Checked', 'evaluate_checks', 'range_text', 'summarize']
 
 _COLUMNS = ('participant_id', 'check', 'value', 'minimum', 'maximum', 'outcome')
 
+#: Bounds are inside themselves: hours are differences of large numbers, right to less than this.
+_ROUNDING = 1e-6
+
 
 class Check(NamedTuple):
     """Range that a value is expected in.
@@ -84,9 +87,9 @@ def evaluate_checks(
         values = values.where(member.fillna(False).astype(bool))
         inside = pd.Series(True, index=people.index)
         if check.minimum is not None:
-            inside &= values >= check.minimum
+            inside &= values >= check.minimum - _ROUNDING
         if check.maximum is not None:
-            inside &= values <= check.maximum
+            inside &= values <= check.maximum + _ROUNDING
         outcome = np.where(inside, 'inside', 'outside').astype(object)
         outcome[values.isna()] = 'unknown'
         part = pd.DataFrame(

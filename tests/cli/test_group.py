@@ -52,7 +52,7 @@ def test_analyses_without_people_say_so(study, capsys):
     """Nothing can be analysed: insufficient input, and a page that says why."""
     assert run(study, '--analysis', 'meanHC', 'pairedTP1TP2') == 3
     text = capsys.readouterr().out
-    assert '0 analyses done, 2 failed' in text
+    assert '0 of 2 analyses done, 2 failed' in text
     assert 'node-meanHC_contrast-nogoVsGo failed: ' in text
     assert 'node-pairedTP1TP2_contrast-nogoVsGo failed: ' in text
     page = (study / 'out' / 'group.html').read_text()

@@ -1,6 +1,7 @@
 """The command: exit codes, messages, and how fast it says who it is."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -43,6 +44,51 @@ class TestBothLevels:
         before = sorted(bids.rglob('*'))
         fails(capsys, 2, 'must not be BIDS_DIR', bids, bids / 'sub-01' / '..', level)
         assert sorted(bids.rglob('*')) == before
+
+    def test_output_among_the_preprocessed_data(self, capsys, dataset, level):
+        """The derivatives are input: nothing of them may be replaced or removed."""
+        root = dataset / 'fmriprep'
+        (root / 'sub-01' / 'func').mkdir(parents=True)
+        for out in (root, root / 'out', root / 'sub-01' / '..'):
+            arguments = (dataset / 'bids', out, level, '--derivatives', root)
+            fails(capsys, 2, r'OUTPUT_DIR must not be .*fmriprep \(--derivatives\)', *arguments)
+        arguments = (dataset / 'bids', dataset / 'out', level, '--derivatives', root)
+        fails(capsys, 2, '--work-dir must not be', *arguments, '--work-dir', root / 'work')
+        assert sorted(p.name for p in root.rglob('*')) == ['func', 'sub-01']
+
+    @pytest.mark.parametrize(
+        'description',
+        [
+            None,
+            '{"GeneratedBy": [{"Name": "fMRIPrep"}]}',
+            '{"Name": "x"}',
+            '{"GeneratedBy": 3}',
+            '{',
+        ],
+    )
+    def test_output_with_data_of_others(self, capsys, dataset, level, description):
+        out = dataset / 'theirs'
+        (out / 'sub-01').mkdir(parents=True)
+        (out / 'sub-01' / 'sub-01_task-carit_desc-mine_stat.nii').write_text('precious')
+        if description is not None:
+            (out / 'dataset_description.json').write_text(description)
+        fails(capsys, 2, 'not results of ketbids', dataset / 'bids', out, level)
+        assert len(list(out.rglob('*'))) == 2 + (description is not None)
+
+    def test_work_directory_among_the_raw_data(self, capsys, dataset, level):
+        arguments = (dataset / 'bids', dataset / 'out', level)
+        message = '--work-dir must not be BIDS_DIR or a folder in it'
+        fails(capsys, 2, message, *arguments, '--work-dir', dataset / 'bids' / 'work')
+
+    def test_wildcards_in_the_work_directory(self, capsys, dataset, level):
+        arguments = (dataset / 'bids', dataset / 'out[1]', level)
+        fails(capsys, 2, r'Nipype cannot work in a folder with one of .*--work-dir', *arguments)
+
+    @pytest.mark.parametrize('option', ['--work-dir', '--model', '--exclusions'])
+    def test_paths_that_are_empty(self, capsys, dataset, level, option):
+        fails(capsys, 2, 'the path is empty', dataset / 'bids', '', level)
+        arguments = (dataset / 'bids', dataset / 'out', level)
+        fails(capsys, 2, f'{option}: the path is empty', *arguments, option, '')
 
     def test_output_cannot_be_made(self, capsys, dataset, level):
         (dataset / 'file').touch()
@@ -96,7 +142,7 @@ def test_nothing_in_the_derivatives(capsys, dataset):
     (dataset / 'hcp').mkdir()
     found = participant(dataset, '--derivatives', dataset / 'hcp')
     assert main([str(argument) for argument in found]) == 3
-    message = r'sub-01_task-carit: no preprocessed.*hcp/sub-01/MNINonLinear'
+    message = r'sub-01_task-carit failed: no preprocessed.*hcp/sub-01/MNINonLinear'
     assert re.search(message, capsys.readouterr().out)
     # The page says it too.
     assert re.search(message, (dataset / 'out' / 'sub-01.html').read_text())
@@ -212,3 +258,30 @@ def test_as_a_module(tmp_path):
     )
     assert done.returncode == 3
     assert 'is not a folder' in done.stderr
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['--print-completion', 'bash'],
+        ['{bids}', '{out}', 'participant', '--dry-run', '--derivatives', '{hcp}'],
+    ],
+)
+def test_whoever_reads_may_have_enough(dataset, arguments):
+    """``ketbids ... | head`` ends without a traceback."""
+    (dataset / 'hcp').mkdir()
+    folders = {name: dataset / name for name in ('bids', 'out', 'hcp')}
+    words = [argument.format(**folders) for argument in arguments]
+    code = 'import sys; from ketbids.cli.main import main; sys.exit(main())'
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, '-c', code, *words],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write)
+    assert done.returncode == 141
+    assert 'Traceback' not in done.stderr

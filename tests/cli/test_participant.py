@@ -1,6 +1,7 @@
 """The participant level's choices, before any workflow is built."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from ketbids.cli.main import main
 from ketbids.cli.selection import chosen_participants, read_exclusion_list
 from ketbids.errors import InputError
-from ketbids.io.bids import Exclusion
-from ketbids.io.inventory import link_name
+from ketbids.io.bids import Exclusion, find_events
+from ketbids.io.inventory import Visit, link_name
 from tests.io.trees import fmriprep_run, hcp_run, hcp_surfaces
 from tests.workflows.studies import settings
 
@@ -73,9 +74,9 @@ def test_every_visit_gets_its_reason(three, capsys):
     assert run(three, '--exclusions', str(path)) == 1
     text = capsys.readouterr().out
     assert 'sub-01_task-carit failed: ' in text
-    assert 'sub-02_task-carit: no preprocessed time series' in text
+    assert 'sub-02_task-carit failed: no preprocessed time series' in text
     assert 'sub-03_task-carit is excluded: motion' in text
-    assert '0 visits done, 2 failed' in text
+    assert '0 of 2 visits done, 2 failed' in text
     out = three / 'out'
     assert not list(out.glob('sub-*/func/*statmap*'))
     assert not list(out.glob('logs/records/*'))
@@ -103,7 +104,7 @@ def test_derivatives_inside_the_dataset_are_found(dataset, capsys):
     (dataset / 'hcp').rename(dataset / 'bids' / 'derivatives' / 'hcp')
     given = [str(dataset / 'bids'), str(dataset / 'out'), 'participant', '--nprocs', '1']
     assert main(given) == 1
-    assert '1 visits, 1 of them to do' in capsys.readouterr().out
+    assert '1 visit: 1 to do, 0 done before, 0 that cannot be done' in capsys.readouterr().out
 
 
 def fails(capsys, code, *words):
@@ -166,7 +167,7 @@ def test_nothing_preprocessed(dataset, capsys):
     fails(
         capsys,
         3,
-        'sub-01_task-carit failed: sub-01_task-carit: no preprocessed time series. Looked for',
+        'sub-01_task-carit failed: no preprocessed time series. Looked for',
         f'{dataset}/hcp/sub-01/MNINonLinear/Results/*task-carit*/*_Atlas*.dtseries.nii',
         f'{dataset}/hcp/sub-01/func/sub-01_task-carit_space-fsLR_den-*_bold.dtseries.nii',
     )(run(dataset))
@@ -296,8 +297,81 @@ def test_an_invalid_dataset(dataset, capsys, monkeypatch):
 def test_a_database_serves_the_second_call(dataset, capsys):
     prepare(dataset, '01')
     given = ('--dry-run', '--bids-database-dir', str(dataset / 'index'))
-    fails(capsys, 0, 'Indexing', '1 to do')(run(dataset, *given))
+    assert run(dataset, *given) == 0
+    assert 'Indexing' not in capsys.readouterr().out
+    assert not (dataset / 'index').exists()  # a dry run makes none
+    find_events(dataset / 'bids', ['01'], database_dir=dataset / 'index')
+    capsys.readouterr()
     assert run(dataset, *given) == 0
     text = capsys.readouterr().out
     assert '1 to do' in text
     assert 'Indexing' not in text
+
+
+def test_a_link_to_nothing_stops_only_its_visit(three, capsys):
+    """As in a clone of DataLad whose content was not fetched."""
+    prepare(three, '01', '02')
+    events = next((three / 'bids' / 'sub-02').rglob('*_events.tsv'))
+    events.unlink()
+    events.symlink_to('.git/annex/objects/nothing')
+    assert run(three, '--dry-run', '--skip-bids-validation') == 1
+    text = ''.join(capsys.readouterr())
+    assert 'sub-01_task-carit: to do' in text
+    assert 'Traceback' not in text
+
+
+def test_a_visit_that_cannot_be_built_stops_no_other(three, capsys, monkeypatch):
+    from ketbids.workflows import base
+
+    prepare(three, '01', '02')
+    build = base.init_visit_wf
+
+    def broken(settings, model, visit, **options):
+        if visit.participant == '02':
+            raise TypeError('a folder in place of a file')
+        return build(settings, model, visit, **options)
+
+    monkeypatch.setattr(base, 'init_visit_wf', broken)
+    assert run(three, '--skip-bids-validation') == 1
+    text = capsys.readouterr().out
+    assert 'sub-02_task-carit failed: a folder in place of a file' in text
+    # The other one was tried: its files are empty.
+    assert re.search(r'sub-01_task-carit failed: .*sub-01.*surf\.gii', text)
+
+
+def test_only_our_own_files_are_replaced(tmp_path):
+    from ketbids.cli.participant import _outputs
+
+    folder = tmp_path / 'sub-01' / 'func'
+    folder.mkdir(parents=True)
+    ours = [
+        'space-fsLR_den-10k_contrast-a_stat-effect_statmap.dscalar.nii',
+        'desc-trials_events.tsv',
+    ]
+    theirs = ['desc-mine_stat.nii', 'space-fsLR_den-91k_bold.dtseries.nii']
+    theirs += ['desc-confounds_timeseries.tsv', 'events.tsv']
+    for name in (*ours, *theirs):
+        (folder / f'sub-01_task-carit_{name}').touch()
+    visit = Visit('01', '', 'carit', ())
+    found = {path.name.removeprefix('sub-01_task-carit_') for path in _outputs(tmp_path, visit)}
+    assert found == set(ours)
+
+
+def test_conditions_without_trials_are_said_once(tmp_path, caplog):
+    from ketbids.cli.participant import _report_trials
+    from ketbids.model import load_model
+
+    visits = []
+    for label in ('01', '02'):
+        folder = tmp_path / f'sub-{label}' / 'func'
+        folder.mkdir(parents=True)
+        (folder / f'sub-{label}_task-carit_desc-trials_events.tsv').write_text(
+            'onset\tduration\tcondition\n1\t1\tcorrectGo\n2\t1\tcorrectNogo\n3\t1\tn/a\n'
+        )
+        visits.append(Visit(label, '', 'carit', ()))
+    with caplog.at_level('WARNING', 'ketbids'):
+        _report_trials(tmp_path, load_model(), visits)
+    text = ' '.join(caplog.messages)
+    assert 'Condition incorrectGo has no trials in any of 2 runs' in text
+    assert 'Condition correctGo' not in text
+    assert '2 of 6 rows of events are of no condition' in text

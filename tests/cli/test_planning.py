@@ -37,12 +37,26 @@ def group(tmp_path):
 
 def test_maps_that_were_made_alike(group):
     same = {key: value for key, value in MADE.items() if key != 'ConditionWeights'}
-    assert group() == {**same, 'AverageSurfaces': 0}
+    assert group() == {**same, 'AverageSurfaces': 0, 'UnevenPeaks': {}}
 
 
 def test_maps_without_surfaces_of_their_own_are_counted(group):
     found = group(second={**MADE, 'Surfaces': AVERAGE_SURFACES})
     assert found['AverageSurfaces'] == 1
+
+
+def test_events_of_other_durations_are_noticed(group):
+    first, second, near = (
+        {**MADE, 'RegressorPeaks': {'correctGo': peak, 'correctNogo': 0.1, 'other': peak}}
+        for peak in (0.1, [0.1, 0.4], 0.11)
+    )
+    assert group(first, near)['UnevenPeaks'] == {}
+    assert group(first, second)['UnevenPeaks'] == {'correctGo': (0.1, 0.4)}
+
+
+def test_effects_in_percent_and_others_do_not_go_together(group):
+    with pytest.raises(InputError, match=r"MeanSignal is 'known' and 'unknown'"):
+        group({**MADE, 'MeanSignal': 10000.0}, {**MADE, 'MeanSignal': None})
 
 
 @pytest.mark.parametrize(

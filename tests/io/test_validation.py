@@ -94,12 +94,19 @@ def test_nothing_is_kept_in_a_dry_run(dataset, tmp_path, fake):
 def test_errors_stop_those_whom_they_concern(dataset, tmp_path, fake):
     calls = fake(error('BAD_TSV', '/sub-02/func/x_events.tsv'), WARNING)
     record = tmp_path / 'validation.json'
-    check_dataset(dataset, ['01'], record)
+    assert check_dataset(dataset, ['01'], record) == {}
     for _ in range(2):
-        with pytest.raises(InputError, match=r'not valid BIDS: BAD_TSV \(/sub-02/func/x') as c:
-            check_dataset(dataset, ['02'], record)
-        assert '--skip-bids-validation' in str(c.value)
+        found = check_dataset(dataset, ['01', '02'], record)
+        assert list(found) == ['02']
+        assert f'{dataset} is not valid BIDS: BAD_TSV (/sub-02/func/x_events.tsv). ' in found['02']
+        assert '--skip-bids-validation' in found['02']
     assert len(calls()) == 1
+
+
+def test_people_whom_the_table_lacks_stop_nobody(dataset, tmp_path, fake, said):
+    fake(error('PARTICIPANT_ID_MISMATCH', '/participants.tsv'))
+    assert check_dataset(dataset, ['01'], tmp_path / 'validation.json') == {}
+    assert 'Whoever is not in participants.tsv can be fitted' in said.text
 
 
 def test_errors_of_the_dataset_concern_everybody(dataset, tmp_path, fake):
