@@ -9,6 +9,9 @@ from ketbids.stats.groupdesign import describe
 
 __all__ = ['list_analyses', 'list_visits']
 
+#: People who are named, of those who are left out for one reason.
+_NAMED = 10
+
 
 def list_visits(
     visits: Sequence[Visit],
@@ -65,8 +68,9 @@ def list_analyses(
         lines.append(f'{item.stem}: {"to do" if item.stem in todo else "already done"}')
         lines.append(f'  {describe(item.design, item.contrast)}')
         out = item.participants[item.participants['status'] == 'left out']
-        for who, why in zip(out['participant_id'], out['reason'], strict=True):
-            lines.append(f'  left out: {who}: {why}')
+        for why, people in out.groupby('reason', sort=False)['participant_id']:
+            more = f' and {len(people) - _NAMED} more' if len(people) > _NAMED else ''
+            lines.append(f'  left out: {", ".join(people[:_NAMED])}{more}: {why}')
     lines += [f'{name}: cannot be done: {why}' for name, why in failures.items()]
     done = len(analyses) - len(todo)
     return '\n'.join([

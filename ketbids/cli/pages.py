@@ -159,7 +159,7 @@ def _settings_line(summary: dict[str, Any]) -> str:
     number = f'all {summary["Shuffles"]}' if summary['Exhaustive'] else str(summary['Shuffles'])
     return (
         f'{number} {kind}, seed {summary["Seed"]}; TFCE, corrected over cortex and subcortical '
-        f'structures by the smallest p; {tails}; lowest p that can be reached '
+        f'structures by the smallest p; {tails}; lowest p that is sure to be reached '
         f'{format_p(summary["LowestP"])}; {summary["GrayordinatesInMask"]} of '
         f'{summary["Grayordinates"]} grayordinates.'
     )

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ketbids.errors import InputError
-from ketbids.io.database import index_events, indexed_events
+from ketbids.io.database import has_database, index_events, indexed_events
 from ketbids.io.filters import BidsFilter
-from ketbids.io.folders import labels_of
+from ketbids.io.folders import labels_of, same_run
 from ketbids.io.tables import read_table
 
 __all__ = [
@@ -17,8 +17,10 @@ __all__ = [
     'entities_of',
     'excluded_by',
     'find_events',
+    'inherited_events',
     'participant_labels',
     'read_exclusions',
+    'sessions_with_events',
 ]
 
 
@@ -81,7 +83,7 @@ class Exclusion:
         return (
             self.participant == participant
             and self.session in ('', session)
-            and (not self.run if run is None else self.run in ('', run))
+            and (not self.run if run is None else not self.run or same_run(self.run, run))
         )
 
 
@@ -129,17 +131,19 @@ def find_events(
     runs: Collection[str] = (),
     filters: BidsFilter | None = None,
     database_dir: Path | None = None,
+    make_database: bool = True,
 ) -> dict[RunKey, Path]:
     """Find the events files of the chosen participants; empty selections mean all.
 
-    Without a database only the folders of the chosen participants are indexed.
+    Without a database only the folders of the chosen participants are indexed. Unless
+    `make_database`, one that is not there yet is done without.
 
     Raises
     ------
     InputError
         If a run has two events files, or the database cannot be used.
     """
-    if database_dir is None:
+    if database_dir is None or not (make_database or has_database(database_dir)):
         everybody = set(participants) >= set(participant_labels(bids_dir))
         names = index_events(bids_dir, None if everybody else sorted(participants))
     else:
@@ -155,9 +159,10 @@ def find_events(
             (participants, key.participant),
             (sessions, key.session),
             (tasks, key.task),
-            (runs, key.run),
         )
         if not all(not choice or label in choice for choice, label in wanted):
+            continue
+        if runs and not any(same_run(run, key.run) for run in runs):
             continue
         if not filters.admits(entities_of(key) | {'ceagent': labels.get('ce', '')}):
             continue
@@ -167,6 +172,28 @@ def find_events(
             )
         found[key] = path
     return dict(sorted(found.items()))
+
+
+def sessions_with_events(bids_dir: Path, participant: str) -> list[str]:
+    """List the sessions in which a participant has events of any task."""
+    found = (Path(bids_dir) / f'sub-{participant}').glob('ses-*/func/*_events.tsv')
+    return sorted({path.parents[1].name.removeprefix('ses-') for path in found})
+
+
+def inherited_events(
+    bids_dir: Path, participants: Collection[str], tasks: Collection[str]
+) -> list[Path]:
+    """List the events files above the folders of runs, which BIDS lets hold for all below."""
+    folders = [(Path(bids_dir), '*_events.tsv')]
+    for label in sorted(participants):
+        folder = Path(bids_dir) / f'sub-{label}'
+        folders += [(folder, '*_events.tsv'), (folder, 'ses-*/*_events.tsv')]
+    return [
+        path
+        for folder, pattern in folders
+        for path in sorted(folder.glob(pattern))
+        if labels_of(path.name).get('task') in tasks
+    ]
 
 
 def entities_of(key: RunKey) -> dict[str, str]:

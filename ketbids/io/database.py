@@ -13,7 +13,7 @@ from typing import Any
 
 from ketbids.errors import InputError
 
-__all__ = ['index_events', 'indexed_events']
+__all__ = ['has_database', 'index_events', 'indexed_events']
 
 logger = logging.getLogger('ketbids')
 
@@ -35,12 +35,34 @@ def _layout(bids_dir: Path, participants: Sequence[str] | None, **options: Any) 
 
 
 def _events(layout: Any, **query: Any) -> list[Path]:
-    return [Path(file.path) for file in layout.get(suffix='events', extension='.tsv', **query)]
+    """List the events files of runs; those above their folders only serve inheritance."""
+    found = [Path(file.path) for file in layout.get(suffix='events', extension='.tsv', **query)]
+    return [path for path in found if path.parent.name == 'func']
 
 
 def index_events(bids_dir: Path, participants: Sequence[str] | None) -> list[Path]:
     """List events files after indexing the folders of these participants (None: of all)."""
     return _events(_layout(bids_dir, participants))
+
+
+def has_database(database_dir: Path) -> bool:
+    """Tell if there is a database already, whole or not.
+
+    Raises
+    ------
+    InputError
+        If the folder holds something else.
+    """
+    if (database_dir / _FILE).is_file():
+        return True
+    if database_dir.exists() and (not database_dir.is_dir() or any(database_dir.iterdir())):
+        if (database_dir / _FILE).is_file():
+            return True  # another process made it meanwhile
+        raise InputError(
+            f'{database_dir} (--bids-database-dir) is not a database of pybids: it has no '
+            f'{_FILE}. Remove it, or give the name of a new folder.'
+        )
+    return False
 
 
 def indexed_events(bids_dir: Path, database_dir: Path, participants: Sequence[str]) -> list[Path]:
@@ -53,7 +75,7 @@ def indexed_events(bids_dir: Path, database_dir: Path, participants: Sequence[st
     InputError
         If the folder holds something else, the database of another dataset, or half a one.
     """
-    if not (database_dir / _FILE).is_file():
+    if not has_database(database_dir):
         _make(bids_dir, database_dir)
     root = _check(bids_dir, database_dir)
     from bids.layout import BIDSLayout
@@ -93,13 +115,6 @@ def _walk(bids_dir: Path, participants: Iterable[str]) -> Iterable[Path]:
 
 def _make(bids_dir: Path, database_dir: Path) -> None:
     """Make a database beside its place and rename it: half a one is never seen."""
-    if database_dir.exists() and (not database_dir.is_dir() or any(database_dir.iterdir())):
-        if (database_dir / _FILE).is_file():
-            return  # another process was faster
-        raise InputError(
-            f'{database_dir} (--bids-database-dir) is not a database of pybids: it has no '
-            f'{_FILE}. Remove it, or give the name of a new folder.'
-        )
     logger.info('Indexing %s into %s ...', bids_dir, database_dir)
     aside = database_dir.with_name(f'.{database_dir.name}.{secrets.token_hex(4)}')
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ketbids.errors import InputError
 from ketbids.io import fmriprep, hcp
-from ketbids.io.bids import RunKey
+from ketbids.io.bids import RunKey, sessions_with_events
 from ketbids.io.filters import BidsFilter
 from ketbids.io.folders import Folders
 from ketbids.io.hcp import HcpPattern
@@ -26,6 +26,9 @@ class Derivatives:
     pattern : HcpPattern, optional
         Names of folders in trees of the HCP pipelines.
     filters : BidsFilter, optional
+    bids_dir : Path, optional
+        The dataset, to see if a participant has several sessions that the pattern must tell
+        apart.
     """
 
     def __init__(
@@ -35,12 +38,15 @@ class Derivatives:
         given: bool = True,
         pattern: HcpPattern | None = None,
         filters: BidsFilter | None = None,
+        bids_dir: Path | None = None,
     ) -> None:
         self.roots = tuple(Path(root) for root in roots)
         self.given = given
         self.pattern = pattern
         self.filters = filters or BidsFilter()
         self._folders = Folders()
+        self._bids_dir = bids_dir
+        self._sessions: dict[str, list[str]] = {}
 
     def find(self, key: RunKey) -> PreprocessedRun:
         """Find one run.
@@ -67,7 +73,12 @@ class Derivatives:
 
     def _find_in(self, root: Path, key: RunKey) -> PreprocessedRun | None:
         tree = hcp.find_run(
-            root, key, pattern=self.pattern, filters=self.filters, folders=self._folders
+            root,
+            key,
+            pattern=self.pattern,
+            filters=self.filters,
+            folders=self._folders,
+            sessions=self._sessions_of(key.participant),
         )
         outputs = fmriprep.find_run(root, key, filters=self.filters, folders=self._folders)
         if tree and outputs:
@@ -76,6 +87,14 @@ class Derivatives:
                 'of fMRIPrep and of the HCP pipelines in folders of their own.'
             )
         return tree or outputs
+
+    def _sessions_of(self, participant: str) -> list[str]:
+        """List all sessions with events, not only those that were chosen this time."""
+        if self.pattern is None or self._bids_dir is None:
+            return []
+        if participant not in self._sessions:
+            self._sessions[participant] = sessions_with_events(self._bids_dir, participant)
+        return self._sessions[participant]
 
     def _nothing(self, key: RunKey) -> str:
         looked = [

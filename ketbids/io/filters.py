@@ -9,6 +9,7 @@ from typing import Any
 
 from ketbids.errors import InputError
 from ketbids.io.files import read_json
+from ketbids.io.folders import same_run
 
 __all__ = ['BidsFilter', 'read_filter']
 
@@ -38,6 +39,18 @@ ENTITIES = (
 _FIXED = {'datatype': 'func', 'suffix': 'bold'}
 #: What preprocessing has put together, or what does not concern dense time series.
 _WITHOUT_USE = ('echo', 'part', 'proc', 'extension', 'mt', 'inv', 'flip', 'modality', 'hemi')
+
+#: What entities are called in file names.
+_SHORT = {
+    'sub': 'subject',
+    'ses': 'session',
+    'acq': 'acquisition',
+    'ce': 'ceagent',
+    'rec': 'reconstruction',
+    'dir': 'direction',
+    'den': 'density',
+    'res': 'resolution',
+}
 
 #: An entity must be absent, or present.
 _ABSENT, _PRESENT = (None, 'Query.NONE'), ('*', 'Query.ANY')
@@ -78,9 +91,8 @@ def _matches(name: str, label: str, value: Value) -> bool:
         return not label
     if value == '*':
         return bool(label)
-    # pybids takes runs for numbers: 1 is 01.
-    if isinstance(value, int) or (name == 'run' and value.isdigit()):
-        return label.isdigit() and int(label) == int(value)
+    if isinstance(value, int) or name == 'run':
+        return same_run(label, str(value))
     return label == value
 
 
@@ -126,6 +138,8 @@ def _checked(where: str, name: str, value: Any) -> tuple[Value, ...] | None:
         logger.info('%s has no use here: preprocessed dense series do not have it.', where)
         return None
     if name not in ENTITIES:
+        if name in _SHORT:
+            raise InputError(f'{where} is called {_SHORT[name]} in filter files: write that.')
         known = ', '.join([*ENTITIES, *_FIXED])
         raise InputError(f'{where} is not an entity that is known here: {known}.')
     values = value if isinstance(value, list) else [value]

@@ -7,8 +7,8 @@ from pathlib import Path
 from ketbids.errors import InputError
 from ketbids.io.bids import RunKey
 from ketbids.io.filters import BidsFilter
-from ketbids.io.folders import Folders, labels_of
-from ketbids.io.meshes import make_anatomy, mesh_name, one_of
+from ketbids.io.folders import Folders, labels_of, same_run
+from ketbids.io.meshes import described_by, make_anatomy, mesh_name, one_of
 from ketbids.io.preprocessed import Anatomy, PreprocessedRun
 
 __all__ = ['find_run', 'looked_for']
@@ -34,6 +34,9 @@ _OUTPUT = {
     'space': 'space',
     'ce': 'ceagent',
 }
+
+#: Labels desc of the series that fMRIPrep writes.
+_USUAL = ('', 'preproc')
 
 #: Endings of the confounds: from release 20.2, from 1.2, and before.
 _CONFOUNDS = (
@@ -62,6 +65,7 @@ def find_run(
     """
     func = _folder(root, key, 'func')
     wanted = {short: getattr(key, field) for short, field in _RUN.items()}
+    run = wanted.pop('run')
     found = []
     for name in folders.names(func):
         labels = labels_of(name) if name.endswith(_SERIES) else {}
@@ -69,14 +73,26 @@ def find_run(
             continue
         outputs = {long: labels.get(short, '') for short, long in _OUTPUT.items()}
         same = all(labels.get(short, '') == label for short, label in wanted.items())
-        if same and filters.admits(outputs):
+        if same and same_run(labels.get('run', ''), run) and filters.admits(outputs):
             found.append((func / name, outputs))
+    # Run 1 may be 01, as older releases wrote it; the exact spelling counts first.
+    exact = [item for item in found if labels_of(item[0].name).get('run', '') == run]
+    found = exact or found
     if not found:
         return None
     series = one_of([path for path, _ in found], str(key), _how_to_choose(found))
+    if found[0][1]['desc'] not in _USUAL and 'desc' not in filters.entities:
+        query = {'bold': {'desc': found[0][1]['desc']}}
+        raise InputError(
+            f"{series} is not a series as fMRIPrep's own are named: desc-{found[0][1]['desc']} "
+            'says that something else was done to it. If it is meant, choose it with '
+            f'--bids-filter-file and {json.dumps(query)}; else name the folder of other '
+            'derivatives with --derivatives.'
+        )
     stem = series.name.partition('_space-')[0]
     names = folders.names(func)
-    confounds = next((func / (stem + end) for end in _CONFOUNDS if stem + end in names), None)
+    tables = [func / (stem + end) for end in _CONFOUNDS if stem + end in names]
+    confounds = one_of(tables, f'the confounds of {series}') if tables else None
     sidecar = confounds.with_suffix('.json') if confounds else None
     return PreprocessedRun(
         series=series,
@@ -86,7 +102,7 @@ def find_run(
         denoised=False,
         root=root,
         sidecars=_sidecars(root, series, folders),
-        confounds_sidecar=sidecar if sidecar and sidecar.name in names else None,
+        confounds_sidecar=sidecar if sidecar and described_by(sidecar) else None,
     )
 
 
@@ -114,7 +130,7 @@ def _sidecars(root: Path, series: Path, folders: Folders) -> tuple[Path, ...]:
         ]
         # BIDS writes name.json; some releases wrote name.dtseries.json.
         here.sort(key=lambda name: (-len(labels_of(name)), name.endswith('.dtseries.json'), name))
-        found += [folder / name for name in here]
+        found += [folder / name for name in here if described_by(folder / name)]
         if folder == root:
             return tuple(found)
         folder = folder.parent
@@ -145,16 +161,38 @@ def _surfaces(
 
 
 def _anatomy(root: Path, key: RunKey, series: Path, folders: Folders) -> Anatomy:
-    """Find the surfaces of the session, or of the participant, on the mesh of the series."""
+    """Find the surfaces of the participant on the mesh of the series.
+
+    Those of the session count first, then those of all sessions, then those of the only session
+    that has any: one T1w image may serve several sessions.
+    """
     mesh = mesh_name(series)
     places = list(
         dict.fromkeys(_folder(root, key, 'anat', session=session) for session in (True, False))
     )
-    surfaces = {}
-    for kind in ('midthickness', 'inflated'):
-        pairs = (_surfaces(place, key, kind, mesh, folders) for place in places)
-        surfaces[kind] = next((pair for pair in pairs if pair), None)
-    anatomy = make_anatomy(surfaces['midthickness'], surfaces['inflated'], None, mesh)
+
+    def pairs(kind: str, among: Sequence[Path]) -> dict[Path, tuple[Path, Path]]:
+        found = ((place, _surfaces(place, key, kind, mesh, folders)) for place in among)
+        return {place: pair for place, pair in found if pair is not None}
+
+    midthickness = pairs('midthickness', places)
+    if not midthickness:
+        subject = root / f'sub-{key.participant}'
+        names = [name for name in folders.names(subject) if name.startswith('ses-')]
+        others = [place for name in names if (place := subject / name / 'anat') not in places]
+        midthickness = pairs('midthickness', others)
+        if len(midthickness) > 1:
+            raise InputError(
+                f'{series} has no surfaces on the fsLR {mesh} mesh in '
+                f'{" or ".join(str(place) for place in places)}, but '
+                f'{" and ".join(str(place) for place in midthickness)} have some, and which '
+                f'belong to it is not said. Copy or link the right ones to {places[0]}.'
+            )
+        places += midthickness
+    inflated = pairs('inflated', places)
+    anatomy = make_anatomy(
+        next(iter(midthickness.values()), None), next(iter(inflated.values()), None), None, mesh
+    )
     if anatomy is None:
         raise InputError(
             f'{series} is on the fsLR {mesh} mesh, but there are no surfaces '

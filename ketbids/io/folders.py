@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ['Folders', 'labels_of']
+__all__ = ['Folders', 'labels_of', 'same_run']
 
 _LABEL = re.compile(r'(?:^|_)([a-z]+)-([A-Za-z0-9]+)(?=[_.]|$)')
 
@@ -12,6 +12,11 @@ _LABEL = re.compile(r'(?:^|_)([a-z]+)-([A-Za-z0-9]+)(?=[_.]|$)')
 def labels_of(name: str) -> dict[str, str]:
     """Give the labels of a BIDS name by their short keys, e.g. ``{'sub': '01'}``."""
     return dict(_LABEL.findall(name))
+
+
+def same_run(one: str, other: str) -> bool:
+    """Tell if two labels mean the same run: digits are numbers, as in pybids, so 1 is 01."""
+    return one == other or (one.isdecimal() and other.isdecimal() and int(one) == int(other))
 
 
 class Folders:

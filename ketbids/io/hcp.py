@@ -3,15 +3,15 @@
 import json
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ketbids.errors import InputError, UsageError
 from ketbids.io.bids import RunKey
 from ketbids.io.filters import BidsFilter
-from ketbids.io.folders import Folders, labels_of
-from ketbids.io.meshes import density_name, make_anatomy, mesh_name, one_of
+from ketbids.io.folders import Folders, labels_of, same_run
+from ketbids.io.meshes import density_name, described_by, make_anatomy, mesh_name, one_of
 from ketbids.io.preprocessed import Anatomy, PreprocessedRun
 
 __all__ = ['HcpPattern', 'find_run', 'looked_for', 'parse_pattern']
@@ -32,6 +32,11 @@ class HcpPattern:
 
     session: str
     run: str | None = None
+
+    @property
+    def tells_sessions(self) -> bool:
+        """True if folders of two sessions have different names."""
+        return '{session}' in self.session + (self.run or '')
 
 
 def parse_pattern(text: str) -> HcpPattern:
@@ -72,27 +77,48 @@ def parse_pattern(text: str) -> HcpPattern:
     return HcpPattern(*parts)
 
 
-def _compiled(pattern: str, labels: Mapping[str, str]) -> re.Pattern[str]:
+#: What * stands for: anything; after a label, before one, and between two not what would make
+#: another label of it.
+_ANYTHING = {
+    (False, False): '.*',
+    (True, False): r'(?:[\W_].*)?',
+    (False, True): r'(?:.*[\W_])?',
+    (True, True): r'(?:[\W_](?:.*[\W_])?)?',
+}
+
+
+def _compiled(pattern: str, labels: Mapping[str, str], *, exact: bool) -> re.Pattern[str]:
     """Turn a pattern into a regular expression for one run; the task may be in any case."""
-    expression = ''
-    for text, name, _, _ in string.Formatter().parse(pattern):
-        expression += '.*'.join(re.escape(piece) for piece in text.split('*'))
+    expression, after = '', False
+    for text, name, _, _ in string.Formatter().parse(re.sub(r'\*+', '*', pattern)):
+        pieces = re.split(r'(\*)', text)
+        for i, piece in enumerate(pieces):
+            beside = (
+                after and not any(pieces[:i]),
+                name is not None and not any(pieces[i + 1 :]),
+            )
+            expression += _ANYTHING[beside] if piece == '*' else re.escape(piece)
         if name is not None:
             label = re.escape(labels[name])
+            if name == 'run' and not exact:
+                label = f'0*{int(labels[name])}'
             expression += f'(?i:{label})' if name == 'task' else label
+        after = name is not None
     return re.compile(expression, re.DOTALL)
 
 
-def _named(pattern: str, key: RunKey, folder: Path, folders: Folders) -> list[Path]:
-    """List the folders in `folder` whose name fits."""
+def _named(
+    pattern: str, key: RunKey, folder: Path, folders: Folders, *, exact: bool
+) -> list[Path]:
+    """List the folders in `folder` whose name fits; unless `exact`, run 1 may be 01."""
     labels = {name: getattr(key, name) for name in _PLACEHOLDERS}
     used = {name for _, name, _, _ in string.Formatter().parse(pattern) if name}
     if any(not labels[name] for name in used):
         return []
-    if '*' not in pattern and '{task}' not in pattern:
+    if '*' not in pattern and 'task' not in used and (exact or 'run' not in used):
         path = folder / pattern.format(**labels)
         return [path] if path.is_dir() else []
-    fits = _compiled(pattern, labels)
+    fits = _compiled(pattern, labels, exact=exact)
     return [folder / name for name in folders.names(folder) if fits.fullmatch(name)]
 
 
@@ -102,10 +128,17 @@ def _session_pattern(key: RunKey, pattern: HcpPattern | None) -> str:
     return 'sub-{participant}_ses-{session}' if key.session else 'sub-{participant}'
 
 
-def _is_of(name: str, key: RunKey) -> bool:
+def _is_of(name: str, key: RunKey, *, exact: bool) -> bool:
     """Tell by its BIDS entities if a folder is of a run."""
     labels = labels_of(name)
-    if labels.get('task') != key.task or labels.get('run', '') != key.run:
+    run = labels.get('run', '')
+    if labels.get('task') != key.task:
+        return False
+    if not (run == key.run if exact else same_run(run, key.run)):
+        return False
+    # Folders need not say whose they are, but must not say somebody else's.
+    whose = {'sub': key.participant, 'ses': key.session}
+    if any(labels.get(short, label) != label for short, label in whose.items()):
         return False
     others = {'acq': key.acquisition, 'rec': key.reconstruction, 'dir': key.direction}
     return all(labels.get(short, label) == label or not label for short, label in others.items())
@@ -177,6 +210,28 @@ def _anatomy(space: Path, name: str, match: re.Match[str], mesh: str) -> Anatomy
     return anatomy
 
 
+def _spaces(
+    root: Path,
+    key: RunKey,
+    pattern: HcpPattern | None,
+    folders: Folders,
+    *,
+    exact: bool = True,
+) -> list[Path]:
+    """List the folders ``MNINonLinear`` of a session."""
+    named = _named(_session_pattern(key, pattern), key, root, folders, exact=exact)
+    return [path / 'MNINonLinear' for path in named if (path / 'MNINonLinear').is_dir()]
+
+
+def _run_folders(
+    results: Path, key: RunKey, pattern: HcpPattern | None, folders: Folders, *, exact: bool
+) -> list[Path]:
+    if pattern is not None and pattern.run is not None:
+        return _named(pattern.run, key, results, folders, exact=exact)
+    names = folders.names(results)
+    return [results / name for name in names if _is_of(name, key, exact=exact)]
+
+
 def find_run(
     root: Path,
     key: RunKey,
@@ -184,32 +239,48 @@ def find_run(
     pattern: HcpPattern | None,
     filters: BidsFilter,
     folders: Folders,
+    sessions: Sequence[str] = (),
 ) -> PreprocessedRun | None:
     """Find one run in a study folder; None if it is not there.
 
     Without a pattern a session is a folder ``sub-<label>_ses-<label>`` (``sub-<label>`` without
     sessions), a run a folder below ``MNINonLinear/Results`` whose name holds the BIDS task and
-    run labels, and no other acquisition, reconstruction or direction.
+    run labels, and no other participant, session, acquisition, reconstruction or direction. A
+    run label that is spelled alike counts first, then one that is the same number.
+
+    Parameters
+    ----------
+    root : Path
+    key : RunKey
+    pattern : HcpPattern or None
+    filters : BidsFilter
+    folders : Folders
+    sessions : sequence of str
+        Sessions in which the participant has events: of several, the pattern must tell which.
 
     Raises
     ------
     InputError
-        If there are two candidates, or files that belong to the run are missing.
+        If there are two candidates, or files that belong to the run are missing, or the pattern
+        does not tell the participant's sessions apart.
     """
-    sessions = _named(_session_pattern(key, pattern), key, root, folders)
-    spaces = [path / 'MNINonLinear' for path in sessions if (path / 'MNINonLinear').is_dir()]
+    spaces = _spaces(root, key, pattern, folders)
+    if spaces and pattern is not None and not pattern.tells_sessions and len(sessions) > 1:
+        raise InputError(
+            f'{key}: --hcp-pattern lacks {{session}}, but sub-{key.participant} has events of '
+            f'the sessions {", ".join(sessions)}: {spaces[0].parent} may be of any of them. '
+            'Add {session} to the pattern.'
+        )
     found = []
-    for space in spaces:
-        results = space / 'Results'
-        if pattern is not None and pattern.run is not None:
-            runs = _named(pattern.run, key, results, folders)
-        else:
-            runs = [results / name for name in folders.names(results) if _is_of(name, key)]
-        found += [
-            (space, run, candidates)
-            for run in runs
-            if (candidates := _candidates(run, filters, folders))
-        ]
+    for exact in (True, False) if key.run.isdecimal() else (True,):
+        for space in spaces if exact else _spaces(root, key, pattern, folders, exact=False):
+            found += [
+                (space, run, candidates)
+                for run in _run_folders(space / 'Results', key, pattern, folders, exact=exact)
+                if (candidates := _candidates(run, filters, folders))
+            ]
+        if found:
+            break
     if not found:
         return None
     one_of([run for _, run, _ in found], str(key), 'Choose one by --hcp-pattern or rename one.')
@@ -222,15 +293,18 @@ def find_run(
     )
     series, match = candidates[0]
     movement = run / 'Movement_Regressors.txt'
-    if not movement.is_file():
-        raise InputError(f'{movement} is missing.')
     return PreprocessedRun(
         series=series,
-        confounds=movement,
+        confounds=movement if movement.is_file() else None,
         anatomy=_anatomy(space, space.parent.name, match, mesh_name(series)),
         origin='hcp',
         denoised=match['clean'] is not None,
         root=root,
+        sidecars=tuple(
+            path
+            for name in ('.json', '.dtseries.json')
+            if described_by(path := series.with_name(series.name.split('.dtseries')[0] + name))
+        ),
     )
 
 

@@ -86,7 +86,7 @@ def find_visits(
         try:
             found = derivatives.find(key)
         except InputError as error:
-            failed.setdefault(key.visit, error)
+            failed.setdefault(key.visit, InputError(f'{error}{_without_session(key, path)}'))
             continue
         twin = taken.setdefault(found.series, key)
         if twin != key:
@@ -104,6 +104,17 @@ def find_visits(
         if key not in failed
     ]
     return visits, left_out, {str(key): error for key, error in failed.items()}
+
+
+def _without_session(key: RunKey, events: Path) -> str:
+    """Say that events are of no session although the participant has some."""
+    sessions = [] if key.session else sorted(p.name for p in events.parents[1].glob('ses-*'))
+    if not sessions:
+        return ''
+    return (
+        f' {events} names no session, but sub-{key.participant} has {", ".join(sessions)}: put '
+        'events into the folder func of their session, and its label into their names.'
+    )
 
 
 def link_name(root: Path) -> str:

@@ -9,7 +9,7 @@ from ketbids.errors import InputError
 from ketbids.io.preprocessed import Anatomy
 from ketbids.io.templates import template_files
 
-__all__ = ['density_name', 'make_anatomy', 'mesh_name', 'one_of']
+__all__ = ['density_name', 'described_by', 'make_anatomy', 'mesh_name', 'one_of']
 
 #: NIfTI-2: size of the header, where it says how many grayordinates there are, and at which byte
 #: the data begin.
@@ -58,6 +58,24 @@ def mesh_name(series: Path) -> str:
 def density_name(series: Path) -> str:
     """Name the density of a time series by its thousands of grayordinates, e.g. ``91k``."""
     return f'{round(_read_start(series)[0] / 1000)}k'
+
+
+def described_by(path: Path) -> bool:
+    """Tell if there is a JSON file.
+
+    Raises
+    ------
+    InputError
+        Something else has its name.
+    """
+    if path.is_file():
+        return True
+    if path.exists() or path.is_symlink():
+        raise InputError(
+            f'{path} is no file that can be read: remove or rename it; if it is a link of DataLad '
+            'or git-annex, fetch its content.'
+        )
+    return False
 
 
 def one_of(candidates: Sequence[Path], what: str, advice: str = 'Remove or rename one.') -> Path:

@@ -1,26 +1,17 @@
 """What is known of people and their visits, from all tables of a BIDS dataset that hold it."""
 
-import math
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from ketbids.errors import InputError
-from ketbids.io.tables import read_header, read_texts, typed_column
+from ketbids.io.cells import Cell, Found, typed_values
+from ketbids.io.tables import read_header, read_texts
 from ketbids.stats.people import build_people, is_missing
 
 __all__ = ['People', 'read_people']
-
-#: Times are hours since then. BIDS shifts the dates of anonymised data to before 1925.
-_EPOCH = datetime(1900, 1, 1)
-_TIME = re.compile(
-    r'\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(?P<zone>Z|[+-]\d{2}:\d{2})?', re.ASCII
-)
 
 
 class People(NamedTuple):
@@ -36,33 +27,6 @@ class People(NamedTuple):
 
     table: pd.DataFrame
     notes: tuple[str, ...]
-
-
-class _Cell(NamedTuple):
-    """One value and where it stands."""
-
-    text: str
-    path: Path
-    line: int
-
-    @property
-    def place(self) -> str:
-        return f'{self.path}, line {self.line}'
-
-
-@dataclass
-class _Found:
-    """Values by variable, person and session; an empty session is the person as a whole."""
-
-    cells: dict[str, dict[tuple[str, str], list[_Cell]]] = field(default_factory=dict)
-    zones: dict[bool, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def add(self, name: str, who: str, when: str, cell: _Cell | None) -> None:
-        """Keep a value; a missing one only makes the variable known."""
-        known = self.cells.setdefault(name, {}).setdefault((who, when), [])
-        if cell is not None:
-            known.append(cell)
 
 
 def read_people(
@@ -114,7 +78,7 @@ def read_people(
         A table that cannot be read or is ambiguous, two tables that contradict each other, a text
         or an infinite value where a number is needed. It names file, line and column.
     """
-    bids_dir, found = Path(bids_dir), _Found()
+    bids_dir, found = Path(bids_dir), Found()
     wanted, scores = {*variables, *scores}, tuple(dict.fromkeys(scores))
     path = bids_dir / 'participants.tsv'
     listed = path.is_file()
@@ -132,6 +96,7 @@ def read_people(
         for pattern in ('sub-*/sub-*_scans.tsv', 'sub-*/ses-*/sub-*_scans.tsv'):
             for file in sorted(bids_dir.glob(pattern)):
                 _add_scans(found, file, wanted, scores, tasks, acquisitions or {})
+    _note_strange_sessions(found, bids_dir)
     _split_wide(found, scores)
     lacking = sorted(set(required) - set(_names(found)))
     if lacking and not listed:
@@ -140,7 +105,7 @@ def read_people(
             'file uses: write one line per participant, with participant_id and these columns.'
         )
     values = {
-        name: _typed(name, cells, found, must=_is_number(name, scores, numbers), used=wanted)
+        name: typed_values(name, cells, found, must=_is_number(name, scores, numbers), used=wanted)
         for name, cells in found.cells.items()
     }
     table = pd.DataFrame({'participant_id': who})
@@ -158,7 +123,7 @@ def read_people(
     return People(people, tuple(found.notes))
 
 
-def _names(found: _Found) -> Iterator[str]:
+def _names(found: Found) -> Iterator[str]:
     """Names of all variables as a model uses them."""
     for name, cells in found.cells.items():
         yield from {f'{name}_{when}' if when else name for _, when in cells}
@@ -183,6 +148,26 @@ def _labels(path: Path, texts: pd.DataFrame, column: str) -> list[str]:
     return [str(value).strip().removeprefix(prefix) for value in texts[column]]
 
 
+def _session_labels(found: Found, path: Path, texts: pd.DataFrame) -> list[str]:
+    labels = _labels(path, texts, 'session_id')
+    for line, label in zip(texts.index, labels, strict=True):
+        found.sessions.setdefault(label, f'{path}, line {line}')
+    return labels
+
+
+def _note_strange_sessions(found: Found, bids_dir: Path) -> None:
+    """Say which sessions of tables are those of no folder: perhaps they are misspelt."""
+    known = {path.name.removeprefix('ses-') for path in bids_dir.glob('sub-*/ses-*')}
+    strange = sorted(set(found.sessions) - known)
+    if known and strange:
+        more = f' and {len(strange) - 3} more' if len(strange) > 3 else ''
+        listed = ', '.join(f'{label} ({found.sessions[label]})' for label in strange[:3])
+        found.notes.append(
+            f'No participant has a folder of the session {listed}{more}; there are '
+            f'{", ".join(sorted(known))}. Labels are compared letter by letter.'
+        )
+
+
 def _refuse_repeats(path: Path, lines: Iterable[int], keys: Iterable[str]) -> None:
     """Refuse a table in which one key has two rows."""
     first: dict[str, int] = {}
@@ -194,7 +179,7 @@ def _refuse_repeats(path: Path, lines: Iterable[int], keys: Iterable[str]) -> No
         first[key] = line
 
 
-def _read_participants(path: Path, found: _Found) -> tuple[pd.DataFrame, list[str]]:
+def _read_participants(path: Path, found: Found) -> tuple[pd.DataFrame, list[str]]:
     texts = read_texts(path, ('participant_id',))
     column = texts['participant_id']
     who = _labels(path, texts, 'participant_id')
@@ -210,23 +195,23 @@ def _read_participants(path: Path, found: _Found) -> tuple[pd.DataFrame, list[st
 
 
 def _add_column(
-    found: _Found, path: Path, column: pd.Series, who: Sequence[str], when: Sequence[str]
+    found: Found, path: Path, column: pd.Series, who: Sequence[str], when: Sequence[str]
 ) -> None:
     found.cells.setdefault(str(column.name), {})
     for line, text, label, session in zip(column.index, column, who, when, strict=True):
-        cell = None if is_missing(text) else _Cell(str(text).strip(), path, int(line))
+        cell = None if is_missing(text) else Cell(str(text).strip(), path, int(line))
         found.add(str(column.name), label, session, cell)
 
 
 def _add_sessions(
-    found: _Found, path: Path, wanted: Collection[str], scores: Collection[str]
+    found: Found, path: Path, wanted: Collection[str], scores: Collection[str]
 ) -> None:
     header = read_header(path)
     if 'session_id' in header and not set(header) & set(scores):
         _note_unlisted(found, path, header, wanted, scores)
         return
     texts = read_texts(path, ('session_id',))
-    when = _labels(path, texts, 'session_id')
+    when = _session_labels(found, path, texts)
     _refuse_repeats(path, texts.index, (f'ses-{label}' for label in when))
     who = [path.parent.name.removeprefix('sub-')] * len(when)
     for name in texts.columns.intersection(list(scores)):
@@ -234,7 +219,7 @@ def _add_sessions(
 
 
 def _add_phenotype(
-    found: _Found,
+    found: Found,
     path: Path,
     wanted: Collection[str],
     scores: Collection[str],
@@ -250,7 +235,7 @@ def _add_phenotype(
     who = _labels(path, texts, 'participant_id')
     when = [''] * len(who)
     if 'session_id' in header:
-        when = _labels(path, texts, 'session_id')
+        when = _session_labels(found, path, texts)
     keys = (f'sub-{a} ses-{b}' if b else f'sub-{a}' for a, b in zip(who, when, strict=True))
     _refuse_repeats(path, texts.index, keys)
     for name in texts.columns:
@@ -265,7 +250,7 @@ def _add_phenotype(
 
 
 def _note_unlisted(
-    found: _Found,
+    found: Found,
     path: Path,
     header: Sequence[str],
     wanted: Collection[str],
@@ -283,7 +268,7 @@ def _note_unlisted(
 
 
 def _add_scans(
-    found: _Found,
+    found: Found,
     path: Path,
     wanted: Collection[str],
     scores: Collection[str],
@@ -318,7 +303,7 @@ def _add_scans(
                 _add_column(found, path, first[column], [who], [when])
 
 
-def _split_wide(found: _Found, scores: Sequence[str]) -> None:
+def _split_wide(found: Found, scores: Sequence[str]) -> None:
     """Let a column ``hdrs_TP1`` of a table of people meet the score of that session."""
     for score in scores:
         sessions = {when for _, when in found.cells.get(score, {}) if when}
@@ -328,84 +313,3 @@ def _split_wide(found: _Found, scores: Sequence[str]) -> None:
                 del found.cells[f'{score}_{when}']
                 for (who, _), cells in wide.items():
                     found.cells[score].setdefault((who, when), []).extend(cells)
-
-
-def _typed(
-    name: str,
-    cells: Mapping[tuple[str, str], list[_Cell]],
-    found: _Found,
-    *,
-    must: bool,
-    used: Collection[str],
-) -> pd.Series:
-    """Values of a variable, in one type, by person and session.
-
-    Every cell is looked at, also one that says the same as another.
-    """
-    flat = [(key, cell) for key, several in cells.items() for cell in several]
-    own = any(name in used or f'{name}_{when}' in used for _, when in cells)
-    hours = [_hours(cell, found) if own else None for _, cell in flat]
-    if flat and all(hour is not None for hour in hours):
-        typed = pd.Series(hours, dtype=float)
-    else:
-        typed = typed_column(pd.Series([cell.text for _, cell in flat], dtype='str'))
-    number = pd.api.types.is_numeric_dtype(typed) and not pd.api.types.is_bool_dtype(typed)
-    if must and flat and not number:
-        _refuse_text(name, [cell for _, cell in flat], hours)
-    merged: dict[tuple[str, str], tuple[object, _Cell]] = {}
-    for (key, cell), value in zip(flat, typed, strict=True):
-        if own and isinstance(value, float) and math.isinf(value):
-            raise InputError(
-                f'{cell.place}: {name} is {cell.text}, which is not a finite number. Write n/a if '
-                'it is unknown.'
-            )
-        if key in merged and merged[key][0] != value:
-            other = merged[key][1]
-            visit = f' ses-{key[1]}' if key[1] else ''
-            raise InputError(
-                f'{name} of sub-{key[0]}{visit} is {other.text} in {other.place}, but {cell.text} '
-                f'in {cell.place}. Correct one of them.'
-            )
-        merged.setdefault(key, (value, cell))
-    index = pd.MultiIndex.from_tuples(cells, names=['who', 'when'])
-    known = [merged[key][0] if key in merged else None for key in cells]
-    if number and flat:
-        whole = typed.dtype.kind == 'i' and None not in known
-        return pd.Series(known, index=index, dtype=int if whole else float)
-    return pd.Series(known, index=index, dtype=object)
-
-
-def _hours(cell: _Cell, found: _Found) -> float | None:
-    """Hours since a fixed date, of a date with a time."""
-    match = _TIME.fullmatch(cell.text)
-    if match is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(cell.text)
-    except ValueError:
-        return None
-    has_zone = match['zone'] is not None
-    found.zones.setdefault(has_zone, cell.place)
-    if len(found.zones) > 1:
-        raise InputError(
-            f'Some times have a time zone ({found.zones[True]}) and some have none '
-            f'({found.zones[False]}), so that their differences are not known: write all in one '
-            'way.'
-        )
-    if has_zone:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    return (moment - _EPOCH).total_seconds() / 3600
-
-
-def _refuse_text(name: str, cells: Sequence[_Cell], hours: Sequence[float | None]) -> None:
-    """Refuse the first value that is no number (or, among times, no time)."""
-    times = sum(hour is not None for hour in hours) > len(cells) / 2
-    for cell, hour in zip(cells, hours, strict=True):
-        alone = typed_column(pd.Series([cell.text], dtype='str'))
-        number = alone.dtype.kind in 'if'
-        if hour is None if times else not number:
-            kind = 'a time such as 2019-03-01T10:30:00' if times else 'a number'
-            raise InputError(
-                f"{cell.place}: {name} is '{cell.text}', where {kind} is needed. Write {kind} "
-                'alone, or n/a if it is unknown.'
-            )

@@ -63,7 +63,7 @@ def read_texts(path: Path, required: tuple[str, ...] = ()) -> pd.DataFrame:
                 'columns. Put one tab between values, and n/a where one is missing.'
             )
         lines.append(line)
-        cells.append([None if cell in _MISSING else cell for cell in row])
+        cells.append([None if cell.strip() in _MISSING else cell for cell in row])
     # A tab at the end of every line makes a column without name and values.
     named = [i for i, name in enumerate(header) if name or any(row[i] for row in cells)]
     header = [header[i] for i in named]

@@ -10,8 +10,10 @@ from ketbids.io.bids import (
     RunKey,
     excluded_by,
     find_events,
+    inherited_events,
     participant_labels,
     read_exclusions,
+    sessions_with_events,
 )
 
 EVENTS = 'onset\tduration\ttrial_type\n1\t0.6\tgo\n'
@@ -95,7 +97,8 @@ def test_no_sessions(tmp_path):
         ({'sessions': ['TP2']}, ['sub-01_ses-TP2_task-carit', 'sub-01_ses-TP2_task-rest']),
         ({'tasks': ['rest']}, ['sub-01_ses-TP2_task-rest']),
         ({'runs': ['01']}, ['sub-01_ses-TP1_task-carit_run-01']),
-        ({'runs': ['1']}, []),
+        ({'runs': ['1']}, ['sub-01_ses-TP1_task-carit_run-01']),
+        ({'runs': ['3']}, []),
         ({'sessions': ['TP2'], 'tasks': ['carit']}, ['sub-01_ses-TP2_task-carit']),
     ],
 )
@@ -197,3 +200,26 @@ def test_exclusions_need_their_columns(tmp_path):
 def test_what_a_line_covers(line, run, expected):
     lines = [Exclusion('99', '', '', 'another'), Exclusion(*line, 'why')]
     assert excluded_by(lines, *run) == ('why' if expected else None)
+
+
+@pytest.mark.parametrize(
+    ('line', 'run', 'covered'),
+    [('1', '01', True), ('01', '1', True), ('a', 'a', True), ('1', '10', False), ('1', '', False)],
+)
+def test_runs_are_numbers(line, run, covered):
+    assert Exclusion('01', '', line, 'motion').covers('01', 'TP1', run) is covered
+
+
+def test_sessions_with_events(dataset):
+    (dataset / 'sub-01' / 'ses-TP3' / 'anat').mkdir(parents=True)
+    assert sessions_with_events(dataset, '01') == ['TP1', 'TP2']
+    assert sessions_with_events(dataset, '03') == []
+
+
+def test_inherited_events_are_known_but_not_read(dataset):
+    above = ['task-carit_events.tsv', 'sub-02/sub-02_task-carit_events.tsv']
+    above += ['sub-02/ses-TP1/sub-02_ses-TP1_task-carit_events.tsv']
+    for name in [*above, 'task-rest_events.tsv', 'sub-01/sub-01_task-carit_events.tsv']:
+        (dataset / name).write_text(EVENTS)
+    assert inherited_events(dataset, ['02'], ['carit']) == [dataset / name for name in above]
+    assert keys(find_events(dataset, ['02'])) == ['sub-02_ses-TP1_task-carit']

@@ -1,5 +1,6 @@
 """CIFTI and GIFTI files: what is written is what is read, and bad files are named."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -277,6 +278,58 @@ def test_triangles_must_fit_the_points(tmp_path, faces):
     path = write_surface(tmp_path / 'a.surf.gii', surface, LEFT)
     with pytest.raises(InputError, match=re.escape(str(path))):
         read_surface(path)
+
+
+def test_a_header_that_does_not_fit_the_data(tmp_path):
+    path = tmp_path / 'a.dtseries.nii'
+    few = SmallBrain(volume=False).models
+    write_series(tmp_path / 'b.nii', random_series(7, few), few, 0.8)
+    header = nb.Nifti2Image.from_filename(tmp_path / 'b.nii').header
+    data = random_series().reshape(1, 1, 1, 1, 7, len(BRAIN))
+    nb.Nifti2Image(data, None, header).to_filename(path)
+    words = f'its header describes {len(few)} grayordinates, its data have {len(BRAIN)}'
+    with pytest.raises(InputError, match=re.escape(words)) as caught:
+        read_series(path)
+    assert str(path) in str(caught.value)
+
+
+def test_nibabel_keeps_quiet(files, capfd, caplog):
+    """What it would say on stderr names no file."""
+    path = files / 'a.dtseries.nii'
+    content = path.read_bytes()
+    path.write_bytes(b'\1' * 4 + content[4:])
+    with contextlib.suppress(InputError):
+        read_series(path)
+    path.write_bytes(content[:12] + b'\x99\x99' + content[14:])
+    with pytest.raises(InputError, match=re.escape(str(path))):
+        read_series(path)
+    out, err = capfd.readouterr()
+    assert out + err + caplog.text == ''
+
+
+def changed(points):
+    return Surface(points, BRAIN.surfaces[LEFT].triangles)
+
+
+SPHERE = BRAIN.surfaces[LEFT].coordinates
+
+
+@pytest.mark.parametrize(
+    ('points', 'message'),
+    [
+        (np.where(np.arange(42)[:, None] == 3, np.nan, SPHERE), '1 of its 42 points are not'),
+        (np.zeros((42, 3)), 'it is collapsed: all its points'),
+        (SPHERE * [1, 1e-6, 1e-6], 'it is collapsed: its area is'),
+        (np.where(np.arange(42)[:, None] < 34, SPHERE[0], SPHERE), 'it is collapsed: its area'),
+        (SPHERE / 1000, r'it is 0\.\S+ mm long, which no brain is: coordinates must be in mm'),
+        (SPHERE * 1000, 'mm long, which no brain is'),
+    ],
+)
+def test_surfaces_that_no_brain_has(tmp_path, points, message):
+    path = write_surface(tmp_path / 'a.surf.gii', changed(points), LEFT)
+    with pytest.raises(InputError, match=message) as caught:
+        read_surface(path)
+    assert str(caught.value).startswith(f'{path} is no usable surface: ')
 
 
 def test_models_that_differ_name_both_files():

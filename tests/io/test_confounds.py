@@ -35,12 +35,22 @@ def test_movement_must_fit_the_series(tmp_path, rows, columns, message):
         read_movement(Path(path), 9, 'hcp')
 
 
-@pytest.mark.parametrize('content', ['a b c\n', '1 2\n1 2 3\n', None])
-def test_movement_must_be_numbers(tmp_path, content):
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('1 2 3 4 5 6\n1 2 x 4 5 6\n', r"m\.txt, line 2: 'x' is not a number"),
+        ('1 2 3 4 5 nan\n', r"m\.txt, line 1: 'nan' is not a number"),
+        ('1 2\n1 2 3\n', r'm\.txt, line 2: 3 values, but the line before has 2'),
+        ('\n', r'm\.txt is empty'),
+        (b'\xff\xfe', r'm\.txt cannot be read as a table of numbers: it is not text'),
+        (None, r'm\.txt cannot be read as a table of numbers: No such file'),
+    ],
+)
+def test_movement_must_be_numbers(tmp_path, content, message):
     path = tmp_path / 'm.txt'
     if content is not None:
-        path.write_text(content)
-    with pytest.raises(InputError, match=r'm\.txt'):
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InputError, match=message):
         read_movement(path, 9, 'hcp')
 
 

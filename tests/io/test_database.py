@@ -39,6 +39,18 @@ def test_it_is_made_once_and_gives_what_a_search_gives(dataset, tmp_path):
     assert [p.name for p in database.parent.iterdir()] == ['index']
 
 
+def test_it_need_not_be_made(dataset, tmp_path):
+    database = tmp_path / 'index'
+    assert len(find(dataset, database, make_database=False)) == 4
+    assert not database.exists()
+    find(dataset, database)
+    shutil.rmtree(dataset / 'sub-01' / 'ses-TP2')
+    assert len(find(dataset, database, make_database=False)) == 3
+    (tmp_path / 'mine').touch()
+    with pytest.raises(InputError, match=r'mine .* is not a database of pybids'):
+        find(dataset, tmp_path / 'mine', make_database=False)
+
+
 def test_it_can_be_read_only(dataset, tmp_path):
     database = tmp_path / 'index'
     find(dataset, database)

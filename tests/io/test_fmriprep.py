@@ -76,6 +76,15 @@ def test_confounds_of_several_releases(tmp_path, ending):
     assert (found.confounds, found.confounds_sidecar) == (path, None)
 
 
+def test_two_tables_of_confounds(tmp_path):
+    name = 'sub-01_ses-TP1_task-carit_run-1'
+    func = fmriprep_run(tmp_path, name)
+    fmriprep_surfaces(tmp_path)
+    touch(func / f'{name}_desc-confounds_regressors.tsv')
+    with pytest.raises(InputError, match=r'Two candidates for the confounds of .*_bold\.dtseries'):
+        find(tmp_path, RunKey('01', 'TP1', 'carit', '1'))
+
+
 def test_all_entities_tell_runs_apart(tmp_path):
     names = [
         'sub-01_ses-TP1_task-carit_acq-a_rec-r_dir-LR_run-1',
@@ -224,3 +233,67 @@ def test_volumes_only(tmp_path):
     path.write_bytes(content.replace(b'SurfaceNumberOfVertices', b'XurfaceNumberOfVertices'))
     with pytest.raises(InputError, match='has no cortex'):
         find(tmp_path)
+
+
+@pytest.mark.parametrize(('written', 'run'), [('1', '01'), ('01', '1')])
+def test_a_run_label_is_a_number(tmp_path, written, run):
+    """fMRIPrep 20.2 wrote run-1 for run-01."""
+    name = f'sub-01_ses-TP1_task-carit_run-{written}'
+    func = fmriprep_run(tmp_path, name)
+    fmriprep_run(tmp_path, 'sub-01_ses-TP1_task-carit_run-10')
+    fmriprep_surfaces(tmp_path)
+    key = RunKey('01', 'TP1', 'carit', run)
+    found = find(tmp_path, key)
+    assert found.series == func / f'{name}_space-fsLR_den-91k_bold.dtseries.nii'
+    assert found.confounds == func / f'{name}_desc-confounds_timeseries.tsv'
+    fmriprep_run(tmp_path, 'sub-01_ses-TP1_task-carit_run-001')
+    fmriprep_run(tmp_path, str(key))
+    assert find(tmp_path, key).series.name.startswith(f'{key}_space')
+
+
+def test_two_run_labels_of_one_number(tmp_path):
+    for run in ('001', '1'):
+        fmriprep_run(tmp_path, f'sub-01_ses-TP1_task-carit_run-{run}')
+    with pytest.raises(InputError, match=r'Two candidates.*run-001_.*run-1_'):
+        find(tmp_path, RunKey('01', 'TP1', 'carit', '01'))
+
+
+def test_surfaces_of_the_only_session_that_has_any(tmp_path):
+    """With one T1w image, its derivatives stand in the folder of its session."""
+    fmriprep_run(tmp_path)
+    fmriprep_run(tmp_path, 'sub-01_ses-TP3_task-carit')
+    kinds = ('midthickness', 'inflated')
+    other = fmriprep_surfaces(tmp_path, 'sub-01_ses-TP3', kinds=kinds)
+    fmriprep_surfaces(tmp_path, 'sub-02_ses-TP2')
+    for key in (KEY, RunKey('01', 'TP3', 'carit')):
+        anatomy = find(tmp_path, key).anatomy
+        assert {path.parent for path in anatomy.files} == {other}
+        assert anatomy.template == ()
+    subject = fmriprep_surfaces(tmp_path)
+    anatomy = find(tmp_path).anatomy
+    assert anatomy.midthickness[0].parent == subject
+    assert anatomy.template == ('inflated',)
+
+
+def test_surfaces_of_several_other_sessions(tmp_path):
+    fmriprep_run(tmp_path)
+    others = [fmriprep_surfaces(tmp_path, f'sub-01_ses-{s}') for s in ('TP2', 'TP3')]
+    with pytest.raises(InputError, match='has no surfaces on the fsLR 32k mesh in') as caught:
+        find(tmp_path)
+    assert f'but {others[0]} and {others[1]} have some' in str(caught.value)
+    advice = f'Copy or link the right ones to {tmp_path / "sub-01" / "ses-TP1" / "anat"}.'
+    assert advice in str(caught.value)
+    own = fmriprep_surfaces(tmp_path, 'sub-01_ses-TP1')
+    assert find(tmp_path).anatomy.midthickness[0].parent == own
+
+
+def test_a_series_that_others_made_of_it_must_be_chosen(tmp_path):
+    """XCP-D names its denoised series as fMRIPrep names its own."""
+    func = fmriprep_run(tmp_path, outputs='space-fsLR_den-91k_desc-denoised')
+    fmriprep_surfaces(tmp_path)
+    with pytest.raises(InputError, match='desc-denoised says that something else') as caught:
+        find(tmp_path)
+    name = 'sub-01_ses-TP1_task-carit_space-fsLR_den-91k_desc-denoised_bold.dtseries.nii'
+    assert str(func / name) in str(caught.value)
+    assert '--bids-filter-file and {"bold": {"desc": "denoised"}}' in str(caught.value)
+    assert find(tmp_path, filters=BidsFilter({'desc': ('denoised',)})).series.name == name

@@ -73,11 +73,72 @@ def test_run_folders_are_known_by_their_entities(tmp_path, name, key):
     assert find_preprocessed([tmp_path], key).confounds.parent == run
 
 
-def test_a_run_label_is_not_a_number(tmp_path):
+@pytest.mark.parametrize(('folder', 'run'), [('1', '01'), ('01', '1'), ('002', '2')])
+@pytest.mark.parametrize(
+    'pattern', [None, 'sub-{participant}_ses-{session}/task-{task}_run-{run}']
+)
+def test_a_run_label_is_a_number(tmp_path, folder, run, pattern):
+    """Older releases wrote run-1 for run-01; what is spelled alike counts first."""
+    pattern = pattern and parse_pattern(pattern)
     make_surfaces(tmp_path)
-    make_run(tmp_path, 'task-carit_run-1')
-    with pytest.raises(InputError, match='run-01: no preprocessed time series'):
+    other = make_run(tmp_path, f'task-carit_run-{folder}')
+    make_run(tmp_path, 'task-carit_run-10')
+    key = RunKey('01', 'TP1', 'carit', run)
+    assert find_preprocessed([tmp_path], key, pattern=pattern).series.parent == other
+    own = make_run(tmp_path, f'task-carit_run-{run}')
+    assert find_preprocessed([tmp_path], key, pattern=pattern).series.parent == own
+
+
+def test_two_run_labels_of_one_number(tmp_path):
+    make_surfaces(tmp_path)
+    for run in ('001', '1'):
+        make_run(tmp_path, f'task-carit_run-{run}')
+    with pytest.raises(InputError, match=r'Two candidates.*run-001 and .*run-1'):
         find_preprocessed([tmp_path], RunKey('01', 'TP1', 'carit', '01'))
+
+
+@pytest.mark.parametrize(
+    'name', ['ses-TP2_task-carit', 'sub-02_task-carit', 'sub-01_ses-TP2_task-carit_bold']
+)
+def test_run_folders_of_others_are_not_taken(tmp_path, name):
+    make_surfaces(tmp_path)
+    make_run(tmp_path, name)
+    with pytest.raises(InputError, match='sub-01_ses-TP1_task-carit: no preprocessed'):
+        find_preprocessed([tmp_path], KEY)
+    own = make_run(tmp_path, 'sub-01_ses-TP1_task-carit')
+    assert find_preprocessed([tmp_path], KEY).series.parent == own
+
+
+@pytest.mark.parametrize(
+    ('pattern', 'session', 'found'),
+    [
+        ('{participant}*', '1001', True),
+        ('{participant}*', '1001_3T', True),
+        ('{participant}*', '10012', False),
+        ('{participant}*', '1001b', False),
+        ('{participant}**', '10012', False),
+        ('*{participant}', 'study_1001', True),
+        ('*{participant}', '21001', False),
+        ('*{participant}*', '1001', True),
+        ('*{participant}*', 'x_1001_y', True),
+        ('*{participant}*', '210012', False),
+        ('{participant}*{task}', '1001_a_carit', True),
+        ('{participant}*{task}', '1001carit', True),
+        ('{participant}*{task}', '1001_acarit', False),
+        ('{participant}_*', '1001_2', True),
+        ('{participant}*MR', '1001_V1_MR', True),
+        ('S*_{participant}', 'Sx_1001', True),
+    ],
+)
+def test_a_star_beside_a_label_does_not_make_another_of_it(tmp_path, pattern, session, found):
+    make_surfaces(tmp_path, session)
+    make_run(tmp_path, session=session)
+    key, parsed = RunKey('1001', '', 'carit'), parse_pattern(pattern)
+    if found:
+        assert session in find_preprocessed([tmp_path], key, pattern=parsed).series.parts
+    else:
+        with pytest.raises(InputError, match='no preprocessed time series'):
+            find_preprocessed([tmp_path], key, pattern=parsed)
 
 
 def test_no_sessions(tmp_path):
@@ -131,12 +192,12 @@ def test_two_cleaned_series(tmp_path):
         find_preprocessed([tmp_path], KEY)
 
 
-def test_movement_is_needed(tmp_path):
+@pytest.mark.parametrize('ending', [ENDINGS[0], ENDINGS[2]])
+def test_without_movement(tmp_path, ending):
+    """Whether it is needed depends on the confounds that are asked for."""
     make_surfaces(tmp_path)
-    movement = make_run(tmp_path) / 'Movement_Regressors.txt'
-    movement.unlink()
-    with pytest.raises(InputError, match=re.escape(f'{movement} is missing')):
-        find_preprocessed([tmp_path], KEY)
+    (make_run(tmp_path, endings=[ending]) / 'Movement_Regressors.txt').unlink()
+    assert find_preprocessed([tmp_path], KEY).confounds is None
 
 
 def test_surfaces_of_the_series_registration_are_needed(tmp_path):
@@ -330,3 +391,20 @@ def test_a_label_that_the_run_lacks_fits_nothing(tmp_path):
 def test_patterns_that_cannot_be(text, reason):
     with pytest.raises(UsageError, match=re.escape(reason)):
         parse_pattern(text)
+
+
+@pytest.mark.parametrize('ending', ['.json', '.dtseries.json'])
+def test_a_json_file_beside_the_series(tmp_path, ending):
+    make_surfaces(tmp_path)
+    run = make_run(tmp_path)
+    found = find_preprocessed([tmp_path], KEY)
+    assert found.sidecars == ()
+    path = found.series.with_name(found.series.name.removesuffix('.dtseries.nii') + ending)
+    touch(path)
+    touch(run / 'other.json')
+    assert find_preprocessed([tmp_path], KEY).sidecars == (path,)
+    assert path in find_preprocessed([tmp_path], KEY).files
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match=re.escape(f'{path} is no file that can be read')):
+        find_preprocessed([tmp_path], KEY)

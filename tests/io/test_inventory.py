@@ -195,3 +195,13 @@ def test_a_folder_keeps_its_name_whatever_else_is_given(tmp_path):
     one, other = tmp_path / 'a' / 'h c.p', tmp_path / 'b' / 'h c.p'
     assert link_name(one) == link_name(one) != link_name(other)
     assert re.fullmatch(r'hcp[0-9a-f]{6}', link_name(one))
+
+
+def test_events_that_name_no_session(tmp_path):
+    for name in ('func', 'ses-1', 'ses-2'):
+        (tmp_path / 'bids' / 'sub-01' / name).mkdir(parents=True)
+    path = touch(tmp_path / 'bids' / 'sub-01' / 'func' / 'sub-01_task-carit_events.tsv')
+    key = RunKey('01', '', 'carit')
+    _, _, errors = find_visits({key: path}, Derivatives([tmp_path / 'hcp']), [])
+    words = f'{path} names no session, but sub-01 has ses-1, ses-2: put events into the folder'
+    assert words in str(errors['sub-01_task-carit'])

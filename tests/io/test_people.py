@@ -22,6 +22,8 @@ def study(tmp_path: Path):
             path.parent.mkdir(parents=True, exist_ok=True)
             if text:
                 path.write_text(text)
+            elif not path.suffix:
+                path.mkdir()
         return read_people(tmp_path, **{'tasks': ('carit',), **options})
 
     return read
@@ -47,6 +49,7 @@ def test_every_table_gives_what_it_has(study):
             'func/sub-01_ses-A_task-carit_run-10_bold.nii.gz\t1901-01-02T12:00:00\n'
             'func/sub-01_ses-A_task-carit_run-2_bold.nii.gz\t1901-01-02T11:30:00.5\n'
             'func/sub-01_ses-A_task-carit_run-1_sbref.nii.gz\t1901-01-02T10:00:00\n',
+            'sub-02/ses-B/func': '',
         },
         variables={'iq', 'age', 'group'},
         numbers={'acq_time_A', 'hdrs_A', 'iq'},
@@ -258,3 +261,23 @@ def test_order_of_rows_and_windows_line_ends(study, tmp_path):
     people = read_people(tmp_path, variables={'age'}, numbers={'age'}).table
     assert people.index.tolist() == ['02', '01']
     np.testing.assert_array_equal(people['age'].astype(float), [1, np.nan])
+
+
+def test_a_date_among_times_or_alone(study):
+    words = "line 2: t is '2019-03-01', a date without a time, where a time such as 2019-03-01T10"
+    for other in ('2019-03-02', '2019-03-02T10:00', 'n/a'):
+        rows = f'session_id\tt\nses-A\t2019-03-01\nses-B\t{other}\n'
+        tables = {'sub-01/sub-01_sessions.tsv': rows}
+        assert words in refusal(study, tables, scores=('t',), numbers={'t_A'})
+
+
+def test_sessions_that_nobody_has(study, tmp_path):
+    tables = {
+        'sub-01/ses-TP1': '',
+        'sub-01/sub-01_sessions.tsv': 'session_id\thdrs\nses-tp1\t20\n',
+        'phenotype/p.tsv': 'participant_id\tsession_id\thdrs\nsub-02\ttp1\t2\nsub-01\tTP1\t3\n',
+    }
+    (note,) = study(tables, scores=('hdrs',)).notes
+    place = tmp_path / 'sub-01' / 'sub-01_sessions.tsv'
+    assert f'No participant has a folder of the session tp1 ({place}, line 2)' in note
+    assert 'there are TP1. Labels are compared letter by letter.' in note

@@ -226,3 +226,12 @@ def test_lines_and_header(table):
     assert read_header(table('a\té\n', 'latin.tsv', 'latin-1'))[0] == 'a'
     with pytest.raises(InputError, match='UTF-16'):
         read_header(table('a\tb\n', 'wide.tsv', 'utf-16'))
+
+
+@pytest.mark.parametrize('cell', [' NaN', 'n/a ', ' ', '  NA '])
+def test_missing_values_with_blanks(tmp_path, cell):
+    path = tmp_path / 'x.tsv'
+    path.write_text(f'a\tb\tc\n1\tx\ty\n{cell}\t{cell}\tz\n')
+    table = read_table(path)
+    assert table['a'].dtype == float
+    assert table.isna().to_numpy().tolist() == [[False, False, False], [True, True, False]]

@@ -101,3 +101,14 @@ def test_a_start_time_outside_the_volume(run, start):
     series, sidecars = run(2.0, {'SliceTimingCorrected': True, 'StartTime': start})
     with pytest.raises(InputError, match=re.escape(f'{sidecars[0]}: StartTime is {start!r}')):
         run_timing(series, sidecars)
+
+
+@pytest.mark.parametrize(
+    ('step', 'contents'), [(800.0, []), (np.nan, [{'RepetitionTime': 800}]), (800.0, [{}])]
+)
+def test_milliseconds(run, step, contents):
+    series, sidecars = run(step, *contents)
+    named = sidecars[0] if np.isnan(step) else series
+    words = f'{named}: the repetition time is 800 s. This looks like milliseconds'
+    with pytest.raises(InputError, match=re.escape(words)):
+        run_timing(series, sidecars)
