@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from ketbids.io.cifti import read_maps, write_maps, write_series
+from ketbids.io.cifti import read_maps, read_surface, write_maps, write_series, write_surface
 from ketbids.reports.page import SessionSection
+from ketbids.stats.brainmodels import Surface
 from ketbids.stats.confounds import MOTION
 from tests.interfaces.files import TR, BrainFiles, write_events, write_movement
 from tests.stats.small_brain import LEFT, RIGHT, SmallBrain
@@ -115,9 +116,20 @@ def swapped_surfaces(files: Files) -> None:
     files.surfaces[1].write_bytes(left)
 
 
-def second_run(files: Files) -> None:
-    """Two runs; the second one without its last grayordinate."""
-    models = SmallBrain(2, volume=False).models
+def in_metres(files: Files) -> None:
+    surface, structure = read_surface(files.surfaces[0])
+    write_surface(
+        files.surfaces[0], Surface(surface.coordinates / 1000, surface.triangles), structure
+    )
+
+
+def lost_volume(files: Files) -> None:
+    data = noise()
+    data[17] = np.nan
+    write_bold(files.series, data)
+
+
+def two_runs(files: Files, second: np.ndarray, models=BRAIN.models) -> None:
     folder = files.series.parents[1]
     for number in ('1', '2'):
         events = files.events.with_name(
@@ -126,11 +138,23 @@ def second_run(files: Files) -> None:
         shutil.copy(files.events, events)
         run = folder / f'task-carit_run-{number}'
         series = run / f'{run.name}_Atlas_hp2000_clean.dtseries.nii'
-        here = slice(None) if number == '1' else slice(len(models))
-        write_bold(series, noise()[:, here], BRAIN.models if number == '1' else models)
+        if number == '1':
+            write_bold(series, noise())
+        else:
+            write_bold(series, second, models)
         shutil.copy(files.confounds, run / files.confounds.name)
     files.events.unlink()
     shutil.rmtree(files.series.parent)
+
+
+def second_run(files: Files) -> None:
+    """Two runs; the second one without its last grayordinates."""
+    models = SmallBrain(2, volume=False).models
+    two_runs(files, noise()[:, : len(models)], models)
+
+
+def other_units(files: Files) -> None:
+    two_runs(files, noise() - 1e4)
 
 
 def not_denoised(files: Files, rows: int = N_VOLUMES, columns: int = 12) -> None:
@@ -170,8 +194,8 @@ HCP: dict[str, tuple[Callable[[Files], object], str]] = {
     ),
     'otherTypes': (
         other_types,
-        r'{events}: No row .* The file has: trial_type=right \(30\); trial_type=left \(30\)\. '
-        r'The model has: correctGo: trial_type=go, with a response',
+        r"{events}: No row .* The file has: trial_type='right' \(30\); trial_type='left' \(30\)\. "
+        r"The model has: correctGo: trial_type='go', with a response",
     ),
     'textOnset': (text_onset, r"{events}: Row 5 \(line 6 of the file\) .* onset 'soon'"),
     'negativeDuration': (negative_duration, r'{events}: Row 5 .* duration -0.6: it must be'),
@@ -189,7 +213,23 @@ HCP: dict[str, tuple[Callable[[Files], object], str]] = {
         r'{series} cannot be read .*truncated: \d+ bytes instead of \d+',
     ),
     'damagedHeader': (damaged_header, r'{series} cannot be read as a CIFTI-2 dense time series'),
-    'scalars': (as_scalars, r'{series} is not a dense time series .* scalars x brain models'),
+    'scalars': (
+        as_scalars,
+        r'{series} is not a dense time series .* scalars x brain models\. Put the dense time',
+    ),
+    'lostVolume': (lost_volume, r'{series} has no data: .* Nothing is finite in volume 18\.'),
+    'stepInMs': (
+        lambda f: write_bold(f.series, noise(), step=1000 * TR),
+        r'{series}: the repetition time is 800 s\. This looks like milliseconds',
+    ),
+    'jsonContradicts': (
+        lambda f: timing(f, RepetitionTime=2.0),
+        r'is 0.8 s in the header of {series}, but 2 s in {sidecar}',
+    ),
+    'jsonBroken': (lambda f: f.sidecar.write_text('{'), r'{sidecar} is not valid JSON'),
+    'jsonFolder': (lambda f: f.sidecar.mkdir(), r'{sidecar} is no file that can be read'),
+    'inMetres': (in_metres, r'{left} is no usable surface: it is 0\.1 mm long, which no brain is'),
+    'unitsDiffer': (other_units, r'The mean was removed from \S+run-2\S+ but not from \S+run-1'),
     'noData': (without_data, r'{series} has no data: every grayordinate'),
     'otherMesh': (coarse_surfaces, r'{left} has 42 vertices, the time series 162'),
     'otherSide': (swapped_surfaces, r'{left} is a surface of .*RIGHT, not of .*LEFT'),
@@ -230,7 +270,7 @@ FMRIPREP: dict[str, tuple[Callable[[Files], object], str]] = {
     ),
     'noConfounds': (
         lambda f: f.confounds.unlink(),
-        r'{series}: there is no file of confounds for the sets 24, acompcor\. .*--confounds none',
+        r'{confounds} is missing, which the confounds 24 acompcor .*--confounds none',
     ),
     'timeContradicts': (
         lambda f: timing(f, RepetitionTime=2.0),
@@ -277,6 +317,8 @@ def some_empty(files: Files) -> None:
 def mended(files: Files) -> None:
     """What is repaired or left out, and said."""
     mended_events(files)
+    files.confounds.write_text('1 2 3 4 5 6\n')
+    Path(str(files.surfaces[0]).replace('midthickness', 'inflated')).write_text('no surface')
     coarse = BrainFiles(files.series.parent, level=1)
     made = coarse.labels('x', np.zeros(len(coarse.models)), {0: '???'})
     Path(made).replace(files.labels)
@@ -449,6 +491,26 @@ def test_repairs_are_told(study):
     assert '2 rows of the events file: no condition matches trial_type=break' in told
     assert '1 row of the events file: starts before the first volume of the scan' in told
     assert f'{study.files["mended"].events}: the rows are not in the order' in study.output
+
+
+def test_what_serves_the_page_only_fails_nothing(study):
+    """Head movement after FIX, and inflated surfaces."""
+    files = study.files['mended']
+    visit = study.section('mended')
+    (run,) = visit.runs
+    assert run.motion is None
+    movement = f'unknown: {files.confounds}: 1 rows of confounds, but the time series has 170'
+    assert dict(run.facts)['Head movement'].startswith(movement)
+    inflated = str(files.surfaces[0]).replace('midthickness', 'inflated')
+    words = f'Pictures are on the midthickness surfaces. {inflated} cannot be read'
+    assert visit.messages[0].startswith(words)
+    assert words in study.output
+    names = [path.name for path in study.written('mended')]
+    assert len([name for name in names if name.endswith('_inflated.surf.gii')]) == 2
+    for path in study.written('mended'):
+        if path.name.endswith('.surf.gii'):
+            read_surface(path)
+    assert '<h2>Runs</h2>' in (study.out / 'sub-mended.html').read_text()
 
 
 def test_grayordinates_without_data_stay_alone(study):

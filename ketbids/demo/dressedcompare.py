@@ -243,7 +243,7 @@ def _percent_per_unit(
         if isinstance(peaks, dict) and level and set(test.weights) <= set(peaks):
             sizes = np.abs(list(test.weights.values()))
             factors.append(
-                100 * np.average([peaks[c] for c in test.weights], weights=sizes) / level
+                100 * np.average([np.mean(peaks[c]) for c in test.weights], weights=sizes) / level
             )
     return (float(np.median(factors)) if factors else float('nan')), len(sources)
 

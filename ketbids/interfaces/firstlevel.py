@@ -1,6 +1,7 @@
 """The participant level: smoothing, the GLM of a run, and the runs of a visit together."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,18 @@ from ketbids.stats.brainmodels import BrainModels, Surface
 
 __all__ = ['CombineRuns', 'FitGLM', 'SmoothSeries']
 
+logger = logging.getLogger('ketbids')
+
 STATISTICS = ('effect', 'variance', 't', 'z')
+
+#: Fields of a sidecar that may differ from run to run.
+_BY_RUN = ('SignalUnits', 'MeanSignal', 'RepetitionTime', 'SliceTimingReference', 'NotEstimable')
+#: Peaks of runs that differ by less than this share count as one.
+_SAME_PEAK = 0.05
+_PEAKS_DIFFER = (
+    'The runs have events of different lengths, so that percent signal change of the combined map '
+    'is not defined by one peak; effects are responses to activity of height 1 in every run.'
+)
 
 
 def read_surfaces(paths: list[str], models: BrainModels) -> dict[str, Surface]:
@@ -61,11 +73,14 @@ def with_data(data: npt.NDArray[np.floating], path: Path) -> npt.NDArray[np.bool
         None has.
     """
     from ketbids.stats.firstlevel import has_data
+    from ketbids.stats.seriescheck import volumes_text
 
     filled = has_data(data)
     if not filled.any():
+        empty = np.flatnonzero(~np.isfinite(data).any(axis=1))
+        which = f' Nothing is finite in {volumes_text(empty)}.' if len(empty) else ''
         raise InputError(
-            f'{path} has no data: every grayordinate is constant or not finite over time. '
+            f'{path} has no data: every grayordinate is constant or not finite over time.{which} '
             'Preprocess the run again.'
         )
     return filled
@@ -117,7 +132,7 @@ class _FitGLMInputSpec(BaseInterfaceInputSpec):
     contrasts_file = File(exists=True, mandatory=True, desc='weights of the contrasts')
 
 
-class _FitGLMOutputSpec(TraitedSpec):
+class _CombineRunsOutputSpec(TraitedSpec):
     contrasts = traits.List(traits.Str, desc='names of the estimable contrasts')
     effect = traits.List(File(exists=True), desc='one file per contrast')
     variance = traits.List(File(exists=True))
@@ -125,6 +140,10 @@ class _FitGLMOutputSpec(TraitedSpec):
     z = traits.List(File(exists=True))
     sidecars = traits.List(traits.Dict, desc='metadata per contrast')
     density = traits.Str(desc='BIDS den label')
+
+
+class _FitGLMOutputSpec(_CombineRunsOutputSpec):
+    notes = traits.List(traits.Str, desc='what is odd about the time series')
 
 
 class FitGLM(SimpleInterface):
@@ -136,6 +155,7 @@ class FitGLM(SimpleInterface):
 
     def _run_interface(self, runtime: Any) -> Any:
         from ketbids.stats.firstlevel import fit_glm, scale_factor
+        from ketbids.stats.seriescheck import series_notes
 
         source = self.inputs.source_file
         source = source if isdefined(source) else self.inputs.series_file
@@ -146,6 +166,9 @@ class FitGLM(SimpleInterface):
             reasons = '; '.join(f'{name}: {why}' for name, why in plan['not_estimable'].items())
             raise InputError(f'{source}: no contrast can be estimated. {reasons}')
         filled = with_data(series.data, Path(source))
+        self._results['notes'] = series_notes(series.data, filled)
+        for note in self._results['notes']:
+            logger.warning('%s: %s', source, note)
         names = list(plan['weights'])
         weights = np.array(list(plan['weights'].values()))
         mean = np.where(filled, series.data.mean(axis=0, dtype=float), np.nan)
@@ -206,13 +229,14 @@ class _CombineRunsInputSpec(BaseInterfaceInputSpec):
     variance = InputMultiObject(traits.List(File(exists=True)), mandatory=True, desc='per run')
     sidecars = InputMultiObject(traits.List(traits.Dict), mandatory=True, desc='per run')
     series_files = traits.List(traits.Str, desc='time series of each run, for messages')
+    caveat = traits.Str(desc='what the sidecars of all maps say')
 
 
 class CombineRuns(SimpleInterface):
     """Combine the runs of a session by precision-weighted fixed effects."""
 
     input_spec = _CombineRunsInputSpec
-    output_spec = _FitGLMOutputSpec
+    output_spec = _CombineRunsOutputSpec
 
     def _run_interface(self, runtime: Any) -> Any:
         from ketbids.stats.firstlevel import combine_runs
@@ -228,8 +252,10 @@ class CombineRuns(SimpleInterface):
         names = list(dict.fromkeys(name for run in runs for name in run))
         firsts = [Path(effect[0]) for effect in i.effect]
         geometry = [read_maps(path)[1] for path in firsts]
-        series = i.series_files if isdefined(i.series_files) else firsts
-        assert_same_models(geometry, [Path(path) for path in series])
+        series = [Path(path) for path in (i.series_files if isdefined(i.series_files) else firsts)]
+        assert_same_models(geometry, series)
+        _assert_same_units([sidecars[0] for sidecars in i.sidecars], series)
+        caveat = i.caveat if isdefined(i.caveat) else ''
         models = geometry[0]
         results: dict[str, list[Any]] = {key: [] for key in (*STATISTICS, 'sidecars')}
         for name in names:
@@ -245,19 +271,53 @@ class CombineRuns(SimpleInterface):
             for statistic, values in combined.items():
                 stem = f'{statistic}_{name}'
                 results[statistic].append(_save(runtime, stem, name, values, models))
-            sidecars = [part[2] for part in parts]
-            results['sidecars'].append(
-                {
-                    **sidecars[0],
-                    'ConfoundColumns': _union(s.get('ConfoundColumns', ()) for s in sidecars),
-                    'GrayordinatesWithoutData': int(np.isnan(effect).sum()),
-                    'DegreesOfFreedom': dof,
-                    'Runs': len(parts),
-                    'Estimator': 'fixed effects',
-                }
-            )
+            sidecar = _combined_sidecar([part[2] for part in parts], caveat)
+            sidecar['GrayordinatesWithoutData'] = int(np.isnan(effect).sum())
+            results['sidecars'].append(sidecar)
         self._results.update(results, contrasts=names, density=models.density)
         return runtime
+
+
+def _assert_same_units(sidecars: Sequence[Mapping[str, Any]], series: Sequence[Path]) -> None:
+    """Check that the effects of all runs are in percent, or those of none."""
+    having = {
+        sidecar['MeanSignal'] is not None: path
+        for sidecar, path in zip(sidecars, series, strict=True)
+        if 'MeanSignal' in sidecar
+    }
+    if len(having) == 2:
+        raise InputError(
+            f'The mean was removed from {having[False]}, but not from {having[True]}: their '
+            'effects are in different units and cannot be combined. Preprocess both in the same '
+            'way, or choose runs that go together with --run-id.'
+        )
+
+
+def _combined_sidecar(sidecars: Sequence[Mapping[str, Any]], caveat: str = '') -> dict[str, Any]:
+    """Describe a map of several runs; what differs between them is a list, one entry per run."""
+    combined: dict[str, Any] = {
+        **sidecars[0],
+        'ConfoundColumns': _union(s.get('ConfoundColumns', ()) for s in sidecars),
+        'DegreesOfFreedom': sum(s['DegreesOfFreedom'] for s in sidecars),
+        'Runs': len(sidecars),
+        'Estimator': 'fixed effects',
+    }
+    for key in _BY_RUN:
+        values = [s.get(key) for s in sidecars]
+        if any(value != values[0] for value in values):
+            combined[key] = values
+    peaks = {}
+    for name in _union(s.get('RegressorPeaks', ()) for s in sidecars):
+        heights = [s['RegressorPeaks'][name] for s in sidecars if name in s['RegressorPeaks']]
+        same = max(heights) - min(heights) <= _SAME_PEAK * max(heights)
+        peaks[name] = heights[0] if same else heights
+    if peaks:
+        combined['RegressorPeaks'] = peaks
+    differ = any(isinstance(height, list) for height in peaks.values())
+    caveats = [text for text in (caveat, _PEAKS_DIFFER if differ else '') if text]
+    if caveats:
+        combined['Caveat'] = ' '.join(caveats)
+    return combined
 
 
 def _union(lists: Iterable[Iterable[str]]) -> list[str]:

@@ -15,6 +15,7 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from ketbids.errors import InputError
 from ketbids.interfaces.firstlevel import read_surfaces
 from ketbids.interfaces.rundesign import TimedInputSpec, paths
 from ketbids.io.cifti import read_maps
@@ -43,8 +44,8 @@ class _RunFiguresInputSpec(_MovedInputSpec):
 
 
 class _RunFiguresOutputSpec(TraitedSpec):
-    design = File(exists=True, desc='design matrix')
-    motion = File(exists=True, desc='head movement, if there is a table of it')
+    names = traits.List(traits.Str, desc='of the pictures: design, and motion if it is known')
+    pictures = traits.List(File(exists=True), desc='in the order of the names')
 
 
 class RunFigures(SimpleInterface):
@@ -65,12 +66,23 @@ class RunFigures(SimpleInterface):
             for name in i.conditions
         }
         design = design_figure(read_table(Path(i.design_file)), repetition_time, onsets=onsets)
-        self._results['design'] = str(write_bytes(cwd / 'design.png', design))
-        if isdefined(i.confounds_file):
-            movement = read_movement(Path(i.confounds_file), timing.n_volumes, i.origin)
+        pictures = {'design': write_bytes(cwd / 'design.png', design)}
+        movement, _ = _movement(i, timing.n_volumes)
+        if movement is not None:
             motion = motion_figure(movement, repetition_time=repetition_time)
-            self._results['motion'] = str(write_bytes(cwd / 'motion.png', motion))
+            pictures['motion'] = write_bytes(cwd / 'motion.png', motion)
+        self._results.update(names=list(pictures), pictures=list(map(str, pictures.values())))
         return runtime
+
+
+def _movement(inputs: Any, n_volumes: int) -> tuple[pd.DataFrame | None, str]:
+    """Head movement for the page, or why it is not known: no reason to fail a fitted run."""
+    if not isdefined(inputs.confounds_file):
+        return None, 'there is no table of it'
+    try:
+        return read_movement(Path(inputs.confounds_file), n_volumes, inputs.origin), ''
+    except InputError as error:
+        return None, str(error)
 
 
 class _MapFiguresInputSpec(BaseInterfaceInputSpec):
@@ -128,9 +140,10 @@ class _DescribeRunInputSpec(_MovedInputSpec):
     denoised = traits.Bool(mandatory=True, desc='the series went through FIX')
     sets = traits.List(traits.Str, desc='sets of confounds in the model')
     contrasts = traits.List(traits.Str, mandatory=True)
-    design = traits.Str(mandatory=True, desc='picture')
-    motion = traits.Str(desc='picture, if there is one')
+    names = traits.List(traits.Str, mandatory=True, desc='of the pictures of the design')
+    pictures = traits.Either(traits.Str, traits.List(traits.Str), mandatory=True)
     maps = traits.Either(traits.Str, traits.List(traits.Str), mandatory=True, desc='pictures')
+    series_notes = traits.List(traits.Str, desc='of the time series')
 
 
 class _DescribeRunOutputSpec(TraitedSpec):
@@ -144,23 +157,24 @@ class DescribeRun(SimpleInterface):
     output_spec = _DescribeRunOutputSpec
 
     def _run_interface(self, runtime: Any) -> Any:
-        from ketbids.stats.events import Condition, count_trials
+        from ketbids.stats.events import UNMATCHED, Condition, count_trials
 
         i = self.inputs
         trials = read_table(Path(i.trials_file))
-        trials['condition'] = trials['condition'].fillna('n/a')
+        trials['condition'] = trials['condition'].fillna(UNMATCHED)
         counts = count_trials(trials, [Condition(**c) for c in i.conditions])
+        counts = counts[(counts['condition'] != UNMATCHED) | (counts['n_trials'] > 0)]
         maps = [i.maps] if isinstance(i.maps, str) else i.maps
+        pictures = [i.pictures] if isinstance(i.pictures, str) else i.pictures
+        shown = dict(zip(i.names, map(self._relative, pictures), strict=True))
         section = RunSection(
             title=i.title,
             facts=tuple(self._facts()),
             trials=Table.from_frame(counts),
             notes=tuple(trial_notes(trials)),
             warnings=tuple(self._warnings()),
-            design=Picture(self._relative(i.design), 'Design'),
-            motion=Picture(self._relative(i.motion), 'Head movement')
-            if isdefined(i.motion)
-            else None,
+            design=Picture(shown['design'], 'Design'),
+            motion=Picture(shown['motion'], 'Head movement') if 'motion' in shown else None,
             maps=tuple(
                 Picture(self._relative(path), f'{name}: z')
                 for name, path in zip(i.contrasts, maps, strict=True)
@@ -209,19 +223,19 @@ class DescribeRun(SimpleInterface):
     def _movement(self, n_volumes: int) -> list[tuple[str, str]]:
         from ketbids.stats.motion import framewise_displacement
 
-        i = self.inputs
-        if not isdefined(i.confounds_file):
-            return [('Head movement', 'unknown: there is no table of it')]
-        movement = read_movement(Path(i.confounds_file), n_volumes, i.origin).to_numpy()
-        displacement = framewise_displacement(movement, rotation_unit='deg')
+        movement, why = _movement(self.inputs, n_volumes)
+        if movement is None:
+            return [('Head movement', f'unknown: {why}')]
+        displacement = framewise_displacement(movement.to_numpy(), rotation_unit='deg')
         return [('Mean framewise displacement', f'{np.mean(displacement):.3f} mm')]
 
     def _warnings(self) -> list[str]:
-        plan = read_json(Path(self.inputs.contrasts_file))
+        i = self.inputs
+        plan = read_json(Path(i.contrasts_file))
         dropped = [
             f'No trial of {name}: the condition is not in the design.' for name in plan['dropped']
         ]
-        empty = self.inputs.maps_sidecars[0]['GrayordinatesWithoutData']
+        empty = i.maps_sidecars[0]['GrayordinatesWithoutData']
         without = [f'{empty} grayordinates are constant or not finite over time: NaN in the maps.']
         return (
             plan['notes']
@@ -231,6 +245,7 @@ class DescribeRun(SimpleInterface):
                 for name, why in plan['not_estimable'].items()
             ]
             + (without if empty else [])
+            + list(i.series_notes or [])
         )
 
 
@@ -249,6 +264,7 @@ class _DescribeVisitInputSpec(BaseInterfaceInputSpec):
     runs = traits.List(File(exists=True), mandatory=True, desc='sections of the runs')
     contrasts = traits.List(traits.Str, desc='of the combined runs')
     maps = traits.Either(traits.Str, traits.List(traits.Str), desc='pictures of combined runs')
+    messages = traits.List(traits.Str, desc='what was left out')
 
 
 class DescribeVisit(SimpleInterface):
@@ -270,6 +286,7 @@ class DescribeVisit(SimpleInterface):
                 Picture(Path(path).relative_to(root).as_posix(), f'{name}: z, all runs')
                 for name, path in pictures
             ),
+            messages=tuple(i.messages or ()),
         )
         out_file = write_json(Path(runtime.cwd) / 'section.json', section.to_dict())
         self._results['out_file'] = str(out_file)

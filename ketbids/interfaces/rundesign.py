@@ -54,7 +54,8 @@ class CodeTrials(SimpleInterface):
     output_spec = _CodeTrialsOutputSpec
 
     def _run_interface(self, runtime: Any) -> Any:
-        from ketbids.stats.events import Condition, code_trials
+        from ketbids.stats.events import UNMATCHED, Condition, code_trials
+        from ketbids.stats.rundesign import LONGEST_BEFORE
 
         i, path = self.inputs, Path(self.inputs.events_file)
         events = read_table(path, ('onset', 'duration'))
@@ -66,7 +67,6 @@ class CodeTrials(SimpleInterface):
         except InputError as error:
             raise InputError(f'{path}: {error}') from error
         timing = run_timing(Path(i.series_file), paths(i.sidecars))
-        coded['note'] = coded['note'].replace('', None)
         dropped = i.drop_volumes * timing.repetition_time
         coded['onset'] -= dropped
         if dropped and (coded['onset'] + coded['duration'] <= 0).all():
@@ -83,6 +83,18 @@ class CodeTrials(SimpleInterface):
                 + late_events(coded['onset'], end)
             )
         notes = list(timing.notes)
+        early = (coded['onset'] < -LONGEST_BEFORE) & (coded['condition'] != UNMATCHED)
+        coded.loc[early, 'condition'] = UNMATCHED
+        far = f'; more than {LONGEST_BEFORE:g} s before the first volume, not modelled'
+        coded.loc[early, 'note'] += far
+        coded['note'] = coded['note'].str.removeprefix('; ').replace('', None)
+        long = coded['duration'] > end
+        if long.any():
+            notes.append(
+                f'rows of the events file that last longer than the run ({end:g} s), the longest '
+                f'{coded["duration"].max():g} s: {int(long.sum())}; durations must be in seconds'
+            )
+            logger.warning('%s: %s.', path, notes[-1])
         if not coded['onset'].is_monotonic_increasing:
             coded = coded.sort_values('onset', kind='stable', ignore_index=True)
             notes.append(
@@ -103,7 +115,7 @@ def paths(files: Any) -> list[Path]:
 def late_events(onset: pd.Series, end: float) -> str:
     """Say what may be wrong with events after the end of a run of `end` seconds."""
     # Half of the trials of a run are in its first half; in milliseconds they are long after it.
-    if onset.median() > 10 * end and onset.max() / 1000 < end:
+    if onset.median() > 10 * end and 0.1 * end < onset.max() / 1000 < end:
         return 'The onsets look like milliseconds; BIDS has seconds. Correct the file.'
     return (
         'The events belong to another run, or volumes are missing: if volumes were removed from '

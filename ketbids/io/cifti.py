@@ -1,7 +1,9 @@
 """CIFTI-2 and GIFTI files as plain arrays, and back."""
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +14,7 @@ import numpy.typing as npt
 from ketbids.errors import InputError
 from ketbids.io.files import write_bytes, written_aside
 from ketbids.stats.brainmodels import BrainModels, Surface
+from ketbids.stats.surfacecheck import surface_fault
 
 __all__ = [
     'Labels',
@@ -24,6 +27,7 @@ __all__ = [
     'read_maps',
     'read_series',
     'read_surface',
+    'series_models',
     'series_timing',
     'write_labels',
     'write_maps',
@@ -108,8 +112,14 @@ def _axis(mapping: bytes) -> Any:
     from nibabel.cifti2.parse_cifti2 import Cifti2Parser
 
     parser: Any = Cifti2Parser()
-    parser.parse(b'<CIFTI Version="2"><Matrix>' + mapping + b'</Matrix></CIFTI>')
-    return from_index_mapping(next(iter(parser.header.matrix)))
+    try:
+        parser.parse(b'<CIFTI Version="2"><Matrix>' + mapping + b'</Matrix></CIFTI>')
+        return from_index_mapping(next(iter(parser.header.matrix)))
+    except Exception as error:  # of expat, of nibabel, and of numpy where counts do not fit lists
+        raise ValueError(
+            'it is damaged: the description of its rows or columns does not fit together '
+            f'({error})'
+        ) from error
 
 
 @lru_cache(maxsize=16)
@@ -145,30 +155,56 @@ class _File(NamedTuple):
             raise InputError(f'{self.path} is damaged or truncated: {error}.') from error
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep nibabel from saying what is wrong without saying with which file."""
+    logger = logging.getLogger('nibabel.global')
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 def _open(path: Path, kind: str) -> _File:
     """Open a CIFTI-2 file whose columns are grayordinates."""
     import nibabel as nb
 
     called = _KINDS[kind]
     try:
-        image = nb.Nifti2Image.from_filename(path)
+        with _quiet():
+            image = nb.Nifti2Image.from_filename(path)
         xml = [e.content for e in image.header.extensions if e.get_code() == _ECODE]
         mappings = _MAPPING.findall(xml[0]) if xml else []
         dimensions = {_attribute(m, b'AppliesToMatrixDimension'): m for m in mappings}
         found = [_attribute(dimensions[i], b'IndicesMapToDataType') for i in sorted(dimensions)]
         found = [name.removeprefix('CIFTI_INDEX_TYPE_') for name in found]
-        size = len(_models(dimensions['1'])) if found[1:] == ['BRAIN_MODELS'] else 0
-        if found[:1] == [kind]:
-            _axis(dimensions['0'])  # fails here if the XML is damaged
+        if found == [kind, 'BRAIN_MODELS']:
+            described = len(_axis(dimensions['0'])), len(_models(dimensions['1']))
+            _check_shape(described, image.shape[4:])
         _check_size(path, image)
     except FileNotFoundError as error:
         raise InputError(f'{path} does not exist.') from error
     except Exception as error:  # nibabel, zlib and expat each have errors of their own
         raise InputError(f'{path} cannot be read as a CIFTI-2 {called} file: {error}.') from error
-    if found != [kind, 'BRAIN_MODELS'] or image.shape[5:] != (size,):
+    if found != [kind, 'BRAIN_MODELS']:
         axes = ' x '.join(found).replace('_', ' ').lower() or 'not those of CIFTI-2'
-        raise InputError(f'{path} is not a {called} file: its axes are {axes}.')
+        raise InputError(
+            f'{path} is not a {called} file: its axes are {axes}. Put the {called} file there, '
+            'or remove this one.'
+        )
     return _File(path, image, dimensions['0'], dimensions['1'])
+
+
+def _check_shape(described: tuple[int, int], shape: Sequence[int]) -> None:
+    """Compare what the XML describes with the size of the matrix, each (rows, columns)."""
+    for what, told, there in zip(('rows', 'grayordinates'), described, shape, strict=False):
+        if told != there:
+            raise ValueError(
+                f'it is damaged: its header describes {told} {what}, its data have {there}'
+            )
+    if len(shape) != len(described):
+        raise ValueError(f'it is damaged: its data have {len(shape)} dimensions instead of 2')
 
 
 def _check_size(path: Path, image: Any) -> None:
@@ -203,6 +239,11 @@ def series_timing(path: Path) -> tuple[int, float]:
     """
     file = _open(path, 'SERIES')
     return file.image.shape[4], _repetition_time(file)
+
+
+def series_models(path: Path) -> BrainModels:
+    """Read the geometry of a ``.dtseries.nii`` from the header alone."""
+    return _models(_open(path, 'SERIES').columns)
 
 
 def _repetition_time(file: _File) -> float:
@@ -314,9 +355,15 @@ def read_surface(path: Path) -> tuple[Surface, str]:
         raise InputError(
             f'{path} is not a surface: its triangles do not fit its {len(coordinates)} points.'
         )
+    surface = Surface(coordinates, faces)
+    fault = surface_fault(surface)
+    if fault:
+        raise InputError(
+            f'{path} is no usable surface: {fault}. Make it again, or take it from its source.'
+        )
     meta = image.darrays[0].meta.get('AnatomicalStructurePrimary', '')  # type: ignore[attr-defined]
     structure = {'CortexLeft': 'CORTEX_LEFT', 'CortexRight': 'CORTEX_RIGHT'}.get(meta, '')
-    return Surface(coordinates, faces), f'CIFTI_STRUCTURE_{structure}' if structure else ''
+    return surface, f'CIFTI_STRUCTURE_{structure}' if structure else ''
 
 
 def write_surface(
@@ -368,7 +415,7 @@ def labels_misfit(labels: Path, series: Path) -> str | None:
     InputError
         The series cannot be read.
     """
-    models = _models(_open(series, 'SERIES').columns)
+    models = series_models(series)
     try:
         found = read_labels(labels).models
     except InputError as error:

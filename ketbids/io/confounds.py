@@ -84,13 +84,37 @@ def read_movement(path: Path, n_volumes: int, origin: Literal['hcp', 'fmriprep']
 
 def _read_hcp(path: Path) -> pd.DataFrame:
     try:
-        values = np.loadtxt(path, ndmin=2)
-    except (OSError, ValueError) as error:
-        raise InputError(f'{path} cannot be read as a table of numbers: {error}.') from error
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, 'strerror', None) or 'it is not text'
+        raise InputError(f'{path} cannot be read as a table of numbers: {reason}.') from error
+    rows = [(n, line.split()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if not rows:
+        raise InputError(f'{path} is empty: a line of 6 or 12 numbers per volume is needed.')
+    for line, row in rows:
+        if len(row) != len(rows[0][1]):
+            raise InputError(
+                f'{path}, line {line}: {len(row)} values, but the line before has '
+                f'{len(rows[0][1])}. Take the file from the HCP pipelines again.'
+            )
+        for cell in row:
+            if not _is_number(cell):
+                raise InputError(
+                    f'{path}, line {line}: {cell!r} is not a number. Take the file from the HCP '
+                    'pipelines again.'
+                )
+    values = np.array([row for _, row in rows], float)
     if values.shape[1] not in (6, 12):
         raise InputError(f'{path} has {values.shape[1]} columns; it must have 6 or 12.')
     names = [*MOTION, *(f'{name}_derivative1' for name in MOTION)]
     return pd.DataFrame(values, columns=names[: values.shape[1]])
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
 
 
 def _masks(path: Path) -> dict[str, str]:

@@ -11,6 +11,8 @@ from ketbids.io.files import read_json
 
 __all__ = ['RunTiming', 'run_timing']
 
+#: Longer than any repetition time in s.
+_LONGEST = 30.0
 #: Repetition times that differ by more than this share contradict each other.
 _TOLERANCE = 0.01
 
@@ -82,20 +84,29 @@ def _repetition_time(
                 f'{series}: the header has no time step in seconds, and no JSON file says '
                 f'RepetitionTime (looked in: {looked}). Add it to the JSON file of the series.'
             )
-        return in_header, ()
+        return _in_seconds(in_header, series), ()
     if not _is_number(found) or not found > 0 or math.isinf(found):
         raise InputError(
             f'{path}: RepetitionTime is {found!r}; it must be a number of seconds above 0.'
         )
     if not header_says:
         note = f'the header of the series has no time step; {found:g} s is from the JSON file'
-        return float(found), (note,)
+        return _in_seconds(float(found), path), (note,)
     if abs(found - in_header) > _TOLERANCE * max(found, in_header):
         raise InputError(
             f'The repetition time is {in_header:g} s in the header of {series}, but {found:g} s '
             f'in {path}: correct the one that is wrong.'
         )
-    return float(found), ()
+    return _in_seconds(float(found), path), ()
+
+
+def _in_seconds(repetition_time: float, path: Path | None) -> float:
+    if repetition_time > _LONGEST:
+        raise InputError(
+            f'{path}: the repetition time is {repetition_time:g} s. This looks like milliseconds; '
+            f'it must be in seconds ({repetition_time / 1000:g}). Correct the file.'
+        )
+    return repetition_time
 
 
 def _first(contents: Sequence[tuple[Path, dict[str, Any]]], key: str) -> tuple[Any, Path | None]:

@@ -15,6 +15,7 @@ __all__ = ['UNMATCHED', 'Condition', 'code_trials', 'count_trials']
 UNMATCHED = 'n/a'
 #: Kinds of rows that a message lists.
 _SHOWN = 12
+_REPEATED = 'repeats an earlier row (onset, duration and condition), modelled once'
 _MISSING = frozenset({'', 'n/a', 'na', 'nan', 'none', '<na>'})
 
 
@@ -68,8 +69,9 @@ def code_trials(
     -------
     DataFrame
         One row per row of ``events`` in the same order: ``onset`` and ``duration`` (s),
-        ``condition`` (``'n/a'`` if none), ``responded`` (bool), ``response_time`` (s, NaN if
-        missing), ``note`` (why a response or a row does not count; empty if all is well).
+        ``condition`` (``'n/a'`` if none, or if the row repeats an earlier one), ``responded``
+        (bool), ``response_time`` (s, NaN if missing), ``note`` (why a response or a row does
+        not count; empty if all is well).
 
     Raises
     ------
@@ -106,6 +108,8 @@ def code_trials(
     columns = list(dict.fromkeys(c for condition in conditions for c in condition.where))
     if (name == UNMATCHED).all():
         raise InputError(_nothing_matches(events, conditions, columns))
+    keys = pd.DataFrame({'onset': onset, 'duration': duration, 'condition': name})
+    repeated = keys.duplicated().to_numpy() & (name != UNMATCHED)
     notes = []
     for row in range(len(events)):
         note = _response_note(time[row], window)
@@ -117,7 +121,10 @@ def code_trials(
             if response_column is not None:
                 described += ' with a response' if responded[row] else ' without a response'
             note = '; '.join(filter(None, (note, f'no condition matches {described}')))
+        elif repeated[row]:
+            note = '; '.join(filter(None, (note, _REPEATED)))
         notes.append(note)
+    name[repeated] = UNMATCHED
     return pd.DataFrame(
         {
             'onset': onset,
@@ -198,7 +205,7 @@ def _nothing_matches(
     """Say what there is, and what the model looks for."""
     counts: dict[str, int] = {}
     for row in range(len(events)):
-        text = _describe(events, row, columns)
+        text = ', '.join(f'{c}={_quoted(events[c].iloc[row])}' for c in columns)
         counts[text] = counts.get(text, 0) + 1
     found = [f'{text} ({count})' for text, count in counts.items()]
     shown = '; '.join(found[:_SHOWN]) + (
@@ -207,7 +214,7 @@ def _nothing_matches(
     rules = {None: '', True: ', with a response', False: ', without a response'}
     wanted = [
         f'{c.name}: '
-        + ', '.join(f'{column}={" or ".join(values)}' for column, values in c.where.items())
+        + ', '.join(f'{k}={" or ".join(map(repr, values))}' for k, values in c.where.items())
         + rules[c.response]
         for c in conditions
     ]
@@ -221,6 +228,11 @@ def _cell(value: object) -> str:
     if _is_missing(value):
         return 'n/a'
     return repr(value) if isinstance(value, str) else f'{value}'
+
+
+def _quoted(value: object) -> str:
+    """A cell in quotation marks, with its blanks."""
+    return repr(value if isinstance(value, str) else _text(value))
 
 
 def _row(row: int) -> str:

@@ -10,7 +10,8 @@ import pandas as pd
 
 from ketbids.errors import InputError
 
-__all__ = ['HRF_MODELS', 'ContrastWeights', 'RunDesign', 'contrast_weights', 'run_design']
+__all__ = ['HRF_MODELS', 'LONGEST_BEFORE', 'ContrastWeights', 'RunDesign']
+__all__ += ['contrast_weights', 'run_design']
 
 #: Haemodynamic responses on offer, by nilearn's names.
 HRF_MODELS = ('spm', 'spm + derivative', 'glover', 'glover + derivative')
@@ -18,7 +19,7 @@ HRF_MODELS = ('spm', 'spm + derivative', 'glover', 'glover + derivative')
 #: Time grid of the convolution; nilearn's 50 lets the height of a 0.6 s event vary by 1.5 %.
 _OVERSAMPLING = 200
 #: Events that start longer than this before the first volume (s) leave no trace in the run.
-_BEFORE = 24.0
+LONGEST_BEFORE = 24.0
 #: Longer than any haemodynamic response on offer (s).
 _RESPONSE_LENGTH = 32.0
 #: Singular values below this share of the largest, of columns of length 1, count as 0.
@@ -274,10 +275,11 @@ def _modelled_events(
             'another run, volumes are missing, or the repetition time is wrong.'
         )
     notes = []
-    early = modelled['onset'] < -_BEFORE
+    early = modelled['onset'] < -LONGEST_BEFORE
     if early.any():
         notes.append(
-            f'events more than {_BEFORE:g} s before the first volume, left out: {int(early.sum())}'
+            f'events more than {LONGEST_BEFORE:g} s before the first volume, left out: '
+            f'{int(early.sum())}'
         )
         modelled = modelled.loc[~early].reset_index(drop=True)
     repeated = modelled.duplicated()
@@ -355,7 +357,7 @@ def _convolved(
             hrf_model=hrf_model,
             drift_model='cosine' if high_pass > 0 else None,
             high_pass=high_pass,
-            min_onset=-_BEFORE - 1,
+            min_onset=-LONGEST_BEFORE - 1,
             oversampling=_OVERSAMPLING,
         )
     names = {code: name for name, code in codes.items()}

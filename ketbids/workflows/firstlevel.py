@@ -65,6 +65,8 @@ def init_run_glm_wf(
         What was modelled.
     contrasts, effect, variance, t, z, sidecars, density
         See `FitGLM`.
+    notes
+        What is odd about the time series.
     """
     workflow = pe.Workflow(name=name)
     inputnode = pe.Node(
@@ -73,7 +75,7 @@ def init_run_glm_wf(
     )
     outputnode = pe.Node(
         niu.IdentityInterface(
-            fields=['trials_file', 'design_file', 'contrasts_file', *FIT_OUTPUTS]
+            fields=['trials_file', 'design_file', 'contrasts_file', 'notes', *FIT_OUTPUTS]
         ),
         name='outputnode',
     )
@@ -111,6 +113,6 @@ def init_run_glm_wf(
             ('design_file', 'design_file'),
             ('contrasts_file', 'contrasts_file'),
         ]),
-        (fit, outputnode, [(field, field) for field in FIT_OUTPUTS]),
+        (fit, outputnode, [(field, field) for field in (*FIT_OUTPUTS, 'notes')]),
     ])  # fmt: skip
     return workflow

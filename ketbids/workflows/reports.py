@@ -32,7 +32,10 @@ def init_run_report_wf(
     output_dir, source = str(settings.paths.output_dir), str(run.events)
     inputnode = pe.Node(
         niu.IdentityInterface(
-            fields=['trials_file', 'design_file', 'contrasts_file', 'contrasts', 'z', 'sidecars']
+            fields=[
+                *('trials_file', 'design_file', 'contrasts_file'),
+                *('contrasts', 'z', 'sidecars', 'notes'),
+            ]
         ),
         name='inputnode',
     )
@@ -68,9 +71,7 @@ def init_run_report_wf(
     ds_trials.inputs.meta_dict = column_descriptions('trials')
     ds_design = sink('ds_design', output_dir, source, desc='design', suffix='timeseries', **tables)
     ds_design.inputs.meta_dict = column_descriptions('design')
-    ds_design_figure = figure_sink(
-        'ds_design_figure', output_dir, source, desc='design', suffix='timeseries'
-    )
+    ds_figures = figure_sink('ds_figures', output_dir, source, suffix='timeseries')
     ds_maps = figure_sink('ds_maps', output_dir, source, suffix='statmap')
     workflow.connect([
         (inputnode, figures, [('trials_file', 'trials_file'), ('design_file', 'design_file')]),
@@ -78,22 +79,16 @@ def init_run_report_wf(
         (inputnode, describe, [
             *((field, field) for field in ('trials_file', 'contrasts_file', 'contrasts')),
             ('sidecars', 'maps_sidecars'),
+            ('notes', 'series_notes'),
         ]),
         (inputnode, ds_trials, [('trials_file', 'in_file')]),
         (inputnode, ds_design, [('design_file', 'in_file')]),
         (inputnode, ds_maps, [('contrasts', 'contrast')]),
-        (figures, ds_design_figure, [('design', 'in_file')]),
+        (figures, ds_figures, [('pictures', 'in_file'), ('names', 'desc')]),
         (maps, ds_maps, [('figures', 'in_file')]),
-        (ds_design_figure, describe, [('out_file', 'design')]),
+        (figures, describe, [('names', 'names')]),
+        (ds_figures, describe, [('out_file', 'pictures')]),
         (ds_maps, describe, [('out_file', 'maps')]),
         (describe, outputnode, [('out_file', 'section')]),
     ])  # fmt: skip
-    if confounds is not None:
-        ds_motion = figure_sink(
-            'ds_motion', output_dir, source, desc='motion', suffix='timeseries'
-        )
-        workflow.connect([
-            (figures, ds_motion, [('motion', 'in_file')]),
-            (ds_motion, describe, [('out_file', 'motion')]),
-        ])  # fmt: skip
     return workflow

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
 from ketbids.errors import InputError
-from ketbids.interfaces.firstlevel import CombineRuns
+from ketbids.interfaces.firstlevel import CombineRuns, read_surfaces
 from ketbids.interfaces.reports import DescribeVisit, MapFigures
-from ketbids.io.cifti import labels_misfit
+from ketbids.io.cifti import labels_misfit, series_models
 from ketbids.io.inventory import RunFiles, Visit, bids_uri, link_name
+from ketbids.io.meshes import make_anatomy
 from ketbids.io.preprocessed import AVERAGE_SURFACES
 from ketbids.model import RunModel
 from ketbids.settings import Settings
@@ -46,6 +48,7 @@ def init_visit_wf(
     workbench : bool
         Smooth with wb_command.
     """
+    visit, messages = _with_inflated(visit)
     workflow = pe.Workflow(name=visit_wf_name(visit))
     output_dir = str(settings.paths.output_dir)
     first = visit.runs[0]
@@ -55,7 +58,8 @@ def init_visit_wf(
 
     sections = pe.Node(niu.Merge(len(visit.runs)), name='sections')
     describe = pe.Node(
-        DescribeVisit(session_id=visit.session, base_directory=output_dir), name='describe'
+        DescribeVisit(session_id=visit.session, base_directory=output_dir, messages=messages),
+        name='describe',
     )
     ds_section = figure_sink(
         'ds_section', output_dir, str(first.events), dismiss_run=several, suffix='section'
@@ -86,6 +90,37 @@ def init_visit_wf(
     if several:
         _connect_combination(workflow, runs, describe, settings, visit, uris, workbench=workbench)
     return workflow
+
+
+def _with_inflated(visit: Visit) -> tuple[Visit, list[str]]:
+    """Put others in the place of inflated surfaces that cannot be used: they serve pictures only.
+
+    Returns
+    -------
+    visit : Visit
+    messages : list of str
+        For the page.
+    """
+    first = visit.runs[0].preprocessed
+    try:
+        models = series_models(first.series)
+    except InputError:  # for the node that needs the series to say
+        return visit, []
+    try:
+        read_surfaces([str(path) for path in first.anatomy.inflated], models)
+    except InputError as error:
+        found = make_anatomy(first.anatomy.midthickness, None, None, first.anatomy.mesh)
+        assert found is not None
+        kind = 'average inflated' if 'inflated' in found.template else 'midthickness'
+        message = f'Pictures are on the {kind} surfaces. {error}'
+        logger.warning('%s: %s', visit.name, message)
+    else:
+        return visit, []
+    runs = []
+    for run in visit.runs:
+        anatomy = replace(run.preprocessed.anatomy, inflated=found.inflated)
+        runs.append(replace(run, preprocessed=replace(run.preprocessed, anatomy=anatomy)))
+    return replace(visit, runs=tuple(runs)), [message]
 
 
 def _labels(visit: Visit) -> str | None:
@@ -123,7 +158,12 @@ def _connect_combination(
     first = visit.runs[0]
     fields = ('contrasts', 'effect', 'variance', 'sidecars')
     series = [str(run.preprocessed.series) for run in visit.runs]
-    combine = pe.Node(CombineRuns(series_files=series), name='combine', mem_gb=1)
+    metadata = _metadata(settings, visit.runs, uris, workbench=workbench)
+    combine = pe.Node(
+        CombineRuns(series_files=series, caveat=metadata.get('Caveat', '')),
+        name='combine',
+        mem_gb=1,
+    )
     for field in fields:
         merge = pe.Node(niu.Merge(len(runs), no_flatten=True), name=f'merge_{field}')
         for number, run_wf in enumerate(runs, start=1):
@@ -132,7 +172,7 @@ def _connect_combination(
     ds_statmaps_wf = init_ds_statmaps_wf(
         output_dir=output_dir,
         source_file=str(first.events),
-        metadata=_metadata(settings, visit.runs, uris, workbench=workbench),
+        metadata=metadata,
         dismiss_run=True,
     )
     figures = pe.Node(MapFigures(), name='figures')
@@ -217,7 +257,10 @@ def init_run_wf(
         (glm_wf, ds_statmaps_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in FIT_OUTPUTS]),
         (glm_wf, report_wf, [
             (f'outputnode.{f}', f'inputnode.{f}')
-            for f in ('trials_file', 'design_file', 'contrasts_file', 'contrasts', 'z', 'sidecars')
+            for f in (
+                *('trials_file', 'design_file', 'contrasts_file'),
+                *('contrasts', 'z', 'sidecars', 'notes'),
+            )
         ]),
         (glm_wf, outputnode, [(f'outputnode.{f}', f) for f in FIT_OUTPUTS]),
         (report_wf, outputnode, [('outputnode.section', 'section')]),

@@ -288,6 +288,28 @@ class TestFit:
             ).run()
         assert str(caught.value).startswith(planted[0])
 
+    def test_volumes_without_anything_finite_are_named(self, brain, planted):
+        data = brain.noise(N_VOLUMES)
+        data[[6, 16]] = np.nan
+        path = brain.series('lost', data)
+        with pytest.raises(InputError, match=r'Nothing is finite in volumes 7, 17\. Preprocess'):
+            fit((path, *planted[1:]))
+        left, right = brain.pair()
+        with pytest.raises(InputError, match='volumes 7, 17'):
+            SmoothSeries(in_file=path, left_surface=left, right_surface=right, fwhm=5.0).run()
+
+    def test_odd_series_are_told(self, brain, planted, caplog):
+        data = brain.noise(N_VOLUMES)
+        assert fit((brain.series('usual', data), *planted[1:])).notes == []
+        data[30, 4] = 5e4
+        data[100:] = 0
+        path = brain.series('odd', data)
+        constant, far = fit((path, *planted[1:])).notes
+        assert 'the last 70 of 170 volumes are all the same' in constant
+        assert '1 grayordinate has values more than 50 ' in far
+        assert 'in volume 31: look at' in far
+        assert f'{path}: the last 70' in caplog.text
+
     def test_dependent_columns_name_the_series(self, tmp_path, planted):
         design = read_table(Path(planted[1]))
         design['incorrectNogo'] = 2 * design['correctGo']
@@ -305,6 +327,18 @@ class TestFit:
         with pytest.raises(InputError, match='no trial of correctNogo') as caught:
             fit((planted[0], planted[1], str(path)))
         assert planted[0] in str(caught.value)
+
+
+def described(brain, *sidecars, **inputs):
+    """Sidecars of the combination of two runs."""
+    return CombineRuns(
+        contrasts=[['a'], ['a']],
+        effect=[[brain.map(f'e{n}', 1.0)] for n in range(2)],
+        variance=[[brain.map(f'v{n}', 1.0)] for n in range(2)],
+        sidecars=[[{'DegreesOfFreedom': 10, **sidecar}] for sidecar in sidecars],
+        series_files=['one.dtseries.nii', 'two.dtseries.nii'],
+        **inputs,
+    ).run().outputs.sidecars  # fmt: skip
 
 
 class TestCombination:
@@ -361,6 +395,37 @@ class TestCombination:
             ).run()
         sizes = f'two.dtseries.nii ({len(other)} grayordinates) and one.dtseries.nii'
         assert sizes in str(caught.value)
+
+    def test_units_must_be_the_same(self, brain):
+        with pytest.raises(
+            InputError, match=r'mean was removed from two\.\S+ but not from one\.'
+        ) as e:
+            described(brain, {'MeanSignal': 10000.0}, {'MeanSignal': None})
+        assert '--run-id' in str(e.value)
+
+    @pytest.mark.parametrize(
+        ('heights', 'expected'), [((0.2, 0.205), 0.2), ((0.2, 0.22), [0.2, 0.22])]
+    )
+    def test_peaks_that_differ_are_told(self, brain, heights, expected):
+        (found,) = described(
+            brain,
+            *({'RegressorPeaks': {'go': height, 'stop': 0.1}} for height in heights),
+            caveat='Before.',
+        )
+        assert found['RegressorPeaks'] == {'go': expected, 'stop': 0.1}
+        assert found['Caveat'].startswith('Before.')
+        differ = isinstance(expected, list)
+        assert ('not defined by one peak' in found['Caveat']) == differ
+
+    def test_what_differs_between_runs_is_a_list(self, brain):
+        one = {'RepetitionTime': 0.8, 'SliceTimingReference': 0.5, 'NotEstimable': {}}
+        other = {**one, 'RepetitionTime': 2.0, 'NotEstimable': {'b': 'no trials'}}
+        (found,) = described(brain, one, other)
+        assert found['RepetitionTime'] == [0.8, 2.0]
+        assert found['SliceTimingReference'] == 0.5
+        assert found['NotEstimable'] == [{}, {'b': 'no trials'}]
+        assert 'Caveat' not in found
+        assert 'RegressorPeaks' not in found
 
     def test_order_of_runs_does_not_matter(self, combine):
         rng = np.random.default_rng(0)

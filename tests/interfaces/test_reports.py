@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nipype.interfaces.base import Undefined, isdefined
 
 from ketbids.interfaces.reports import (
     AnalysisFigures,
@@ -48,8 +47,8 @@ def run_files(brain, tmp_path):
 def test_pictures_of_a_run(run_files):
     files, design = run_files
     found = RunFigures(**files, design_file=design['design_file'], conditions=NAMES).run().outputs
-    assert is_picture(found.design)
-    assert is_picture(found.motion)
+    assert found.names == ['design', 'motion']
+    assert all(is_picture(path) for path in found.pictures)
 
 
 @pytest.fixture
@@ -100,8 +99,8 @@ def describe(run_files, tmp_path):
             'fwhm': 5.0,
             'denoised': True,
             'contrasts': ['nogoVsGo'],
-            'design': str(figures / 'design.png'),
-            'motion': str(figures / 'motion.png'),
+            'names': ['design', 'motion'],
+            'pictures': [str(figures / 'design.png'), str(figures / 'motion.png')],
             'maps': [str(figures / 'map.png')],
         }
         return DescribeRun(**{**files, **given, **inputs}).run().outputs.out_file
@@ -144,15 +143,36 @@ def test_grayordinates_without_data_are_counted(describe):
     assert any('7 grayordinates are constant or not finite' in line for line in run.warnings)
 
 
-def test_a_run_without_a_table_of_head_movement(run_files, describe):
+@pytest.mark.parametrize(
+    ('content', 'why'),
+    [
+        (None, 'there is no table of it'),
+        ('1 2 3 4 5 6\n', '1 rows of confounds, but the time series has 170 volumes'),
+        ('a b\n', "'a' is not a number"),
+    ],
+)
+def test_a_run_without_head_movement(run_files, describe, tmp_path, content, why):
+    """The page says why; nothing fails."""
     files, design = run_files
+    path = Path(files['confounds_file'])
     files.pop('confounds_file')
-    found = RunFigures(**files, design_file=design['design_file'], conditions=NAMES).run().outputs
-    assert is_picture(found.design)
-    assert not isdefined(found.motion)
-    (run,) = section(describe(motion=Undefined)).runs
+    given = {}
+    if content is not None:
+        path.write_text(content)
+        given = {'confounds_file': str(path)}
+    found = RunFigures(
+        **files, **given, design_file=design['design_file'], conditions=NAMES
+    ).run().outputs  # fmt: skip
+    assert found.names == ['design']
+    assert [is_picture(path) for path in found.pictures] == [True]
+    (run,) = section(
+        describe(**given, names=['design'], pictures=str(tmp_path / 'design.png'))
+    ).runs
     assert run.motion is None
-    assert dict(run.facts)['Head movement'] == 'unknown: there is no table of it'
+    assert run.design.path == 'design.png'
+    said = dict(run.facts)['Head movement']
+    assert said.startswith('unknown: ')
+    assert why in said
 
 
 def test_rotations_of_fmriprep_are_radians(run_files, describe, tmp_path):

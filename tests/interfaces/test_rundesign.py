@@ -143,3 +143,35 @@ def test_events_after_the_end(tmp_path, series, factor, message):
     with pytest.raises(InputError, match=message) as caught:
         code(str(path), series)
     assert f'starts at {126.5 * factor:g} s' in str(caught.value)
+
+
+def test_a_short_series_is_not_one_of_milliseconds(brain, tmp_path):
+    short = brain.series('short', brain.noise(5))
+    path = write_events(tmp_path / 'events.tsv')
+    with pytest.raises(InputError, match=r'ends at 4 s \(5 volumes\)\. The events belong to'):
+        code(path, short)
+
+
+def test_durations_longer_than_the_run_are_told(tmp_path, series):
+    path = Path(write_events(tmp_path / 'events.tsv'))
+    path.write_text(path.read_text().replace('\t0.6\t', '\t600\t'))
+    made = CodeTrials(events_file=str(path), series_file=series, conditions=CONDITIONS, **RESPONSE)
+    (note,) = made.run().outputs.notes
+    assert 'last longer than the run (136 s), the longest 600 s: 60; durations must be' in note
+
+
+def test_what_is_not_modelled_is_of_no_condition(tmp_path, series):
+    """Rows that are there twice, or long before the first volume, in the table of trials too."""
+    path = Path(write_events(tmp_path / 'events.tsv'))
+    header, *rows = path.read_text().splitlines()
+    path.write_text('\n'.join([header, '-30\t0.6\tgo\t0.4', *rows, *rows]) + '\n')
+    trials = code(str(path), series)
+    coded = read_table(Path(trials))
+    assert coded['condition'].value_counts().to_dict() == {
+        'correctGo': 45,
+        'correctNogo': 13,
+        'incorrectNogo': 2,
+    }
+    assert 'more than 24 s before the first volume, not modelled' in coded['note'][0]
+    assert coded['note'].str.contains('repeats an earlier row').sum() == 60
+    assert plan(build(trials, series))['notes'] == []

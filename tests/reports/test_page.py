@@ -120,6 +120,15 @@ def check(html, n_pictures):
     return page
 
 
+def test_a_study_without_sessions(session):
+    one = SessionSection('', session.runs)
+    html = participant_page(ParticipantPage('01', '0.1', (one,), ()), loader)
+    assert '<h2>Runs</h2>' in html
+    assert '>Runs</a>' in html
+    assert 'Session' not in html
+    assert ' session' not in Page(html).text
+
+
 def test_participant_page_is_safe_and_complete(session):
     page = ParticipantPage(HOSTILE, '0.1', (session, SessionSection('TP2')), (HOSTILE,))
     html = participant_page(page, loader)

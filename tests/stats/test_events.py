@@ -86,11 +86,28 @@ def test_rows_that_are_all_of_no_condition():
     with pytest.raises(InputError) as caught:
         code_trials(events(['Go', 'Go', 'stop'], [0.2, 0.3, np.nan]), PRESS, 'response_time')
     message = str(caught.value)
-    assert 'The file has: trial_type=Go (2); trial_type=stop (1).' in message
-    assert 'hit: trial_type=frequent, with a response' in message
+    assert "The file has: trial_type='Go' (2); trial_type='stop' (1)." in message
+    assert "hit: trial_type='frequent', with a response" in message
     many = events([f'kind{n}' for n in range(20)], [np.nan] * 20)
-    with pytest.raises(InputError, match=r'trial_type=kind11 \(1\); 8 more\.'):
+    with pytest.raises(InputError, match=r"trial_type='kind11' \(1\); 8 more\."):
         code_trials(many, PRESS, 'response_time')
+
+
+def test_blanks_are_seen_where_nothing_matches():
+    with pytest.raises(InputError) as caught:
+        code_trials(events(['stop  ', 3, 'n/a'], [np.nan] * 3), PRESS, 'response_time')
+    message = str(caught.value)
+    assert "trial_type='stop  ' (1); trial_type='3' (1); trial_type='n/a' (1)." in message
+
+
+def test_repeated_rows_count_once():
+    table = events(['rare', 'frequent', 'xyz'], [0.2, 0.4, np.nan])
+    coded = code_trials(pd.concat([table, table], ignore_index=True), PRESS, 'response_time')
+    assert coded['condition'].tolist() == ['alarm', 'hit', *[UNMATCHED] * 4]
+    assert coded['note'][3:5].str.startswith('repeats an earlier row').all()
+    assert not coded['note'][:2].any()
+    assert 'no condition matches' in coded['note'][5]
+    assert count_trials(coded, PRESS)['n_trials'].tolist() == [1, 0, 0, 1, 4]
 
 
 @given(
