@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from ketbids.io.cifti import read_maps, read_surface, write_maps, write_series, write_surface
+from ketbids.io.cifti import read_maps, write_maps, write_series
+from ketbids.io.surfaces import read_surface, write_surface
 from ketbids.reports.page import SessionSection
 from ketbids.stats.brainmodels import Surface
 from ketbids.stats.confounds import MOTION

@@ -88,7 +88,7 @@ class FmriprepWriter:
             self._series(run)
 
     def _surfaces(self, run: SourceRun) -> None:
-        from ketbids.io.cifti import write_surface
+        from ketbids.io.surfaces import write_surface
 
         made = participant_surfaces(self.effects.brain, self.effects.seed, run.participant)
         for kind, surfaces in made.items():

@@ -146,8 +146,9 @@ class _RunWriter:
         from ketbids.demo.labels import participant_labels
         from ketbids.demo.runs import participant_surfaces, simulate_run
         from ketbids.demo.task import REPETITION_TIME, draw_events
-        from ketbids.io.cifti import write_labels, write_series, write_surface
+        from ketbids.io.cifti import write_labels, write_series
         from ketbids.io.files import write_text
+        from ketbids.io.surfaces import write_surface
 
         person, session = run
         tree, label, seed = self.tree, person.label, self.planted.seed

@@ -14,15 +14,8 @@ from nipype.interfaces.base import (
 )
 
 from ketbids.errors import InputError
-from ketbids.io.cifti import (
-    Labels,
-    read_labels,
-    read_maps,
-    read_surface,
-    write_labels,
-    write_maps,
-    write_surface,
-)
+from ketbids.io.cifti import Labels, read_labels, read_maps, write_labels, write_maps
+from ketbids.io.surfaces import read_surface, write_surface
 from ketbids.io.templates import MESH_SIZE, parcellation, template_surface
 from ketbids.stats.atlas import nearest_labels, vote
 from ketbids.stats.brainmodels import BrainModels, Surface

@@ -18,15 +18,10 @@ from nipype.interfaces.base import (
 )
 
 from ketbids.errors import InputError
-from ketbids.io.cifti import (
-    assert_same_models,
-    read_maps,
-    read_series,
-    read_surface,
-    write_maps,
-)
+from ketbids.io.cifti import assert_same_models, read_maps, read_series, write_maps
 from ketbids.io.cifti import write_series as save_series
 from ketbids.io.files import read_json
+from ketbids.io.surfaces import read_surface
 from ketbids.io.tables import read_table
 from ketbids.stats.brainmodels import BrainModels, Surface
 

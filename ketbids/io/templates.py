@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ketbids.errors import ToolError
-from ketbids.io.cifti import read_surface
+from ketbids.io.surfaces import read_surface
 from ketbids.stats.brainmodels import Surface
 
 __all__ = ['MESH_SIZE', 'cortex_vertices', 'parcellation', 'template_files', 'template_surface']

@@ -13,8 +13,9 @@ from ketbids.demo.source import read_events
 from ketbids.demo.task import event_regressor
 from ketbids.demo.trialtypes import person_effects, plant_trial_types
 from ketbids.errors import InputError, UsageError
-from ketbids.io.cifti import read_maps, read_series, read_surface
+from ketbids.io.cifti import read_maps, read_series
 from ketbids.io.files import read_json
+from ketbids.io.surfaces import read_surface
 from tests.demo.sources import NEW, make_source, write
 
 

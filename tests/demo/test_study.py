@@ -11,9 +11,10 @@ import pytest
 from ketbids.demo.document import decode, encode
 from ketbids.demo.study import StudyOptions, write_study
 from ketbids.errors import InputError, UsageError
-from ketbids.io.cifti import read_labels, read_maps, read_series, read_surface
+from ketbids.io.cifti import read_labels, read_maps, read_series
 from ketbids.io.files import read_json
 from ketbids.io.people import read_people
+from ketbids.io.surfaces import read_surface
 from ketbids.io.tables import read_table
 from ketbids.model import load_model
 from ketbids.stats.checks import evaluate_checks

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ketbids.io.cifti import Labels, write_labels, write_maps, write_series, write_surface
+from ketbids.io.cifti import Labels, write_labels, write_maps, write_series
+from ketbids.io.surfaces import write_surface
 from ketbids.stats.brainmodels import BrainModels, Surface
 from tests.stats.small_brain import LEFT, RIGHT, SmallBrain
 

@@ -7,7 +7,8 @@ import pytest
 
 from ketbids.errors import InputError
 from ketbids.interfaces.atlas import GroupAtlas, mean_surface, spread, vote_labels
-from ketbids.io.cifti import read_labels, read_maps, read_surface
+from ketbids.io.cifti import read_labels, read_maps
+from ketbids.io.surfaces import read_surface
 from tests.interfaces.files import BrainFiles
 from tests.stats.small_brain import LEFT, RIGHT, SmallBrain
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ketbids.interfaces.bids import DerivativesDataSink
-from ketbids.io.cifti import write_surface
+from ketbids.io.surfaces import write_surface
 from ketbids.workflows.outputs import RUN_ENTITIES, figure_sink, group_sink
 from tests.stats.small_brain import LEFT, icosphere
 

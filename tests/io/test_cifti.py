@@ -20,13 +20,12 @@ from ketbids.io.cifti import (
     read_labels,
     read_maps,
     read_series,
-    read_surface,
     series_timing,
     write_labels,
     write_maps,
     write_series,
-    write_surface,
 )
+from ketbids.io.surfaces import read_surface, write_surface
 from ketbids.stats.brainmodels import Surface
 from tests.stats.small_brain import LEFT, RIGHT, SmallBrain
 
