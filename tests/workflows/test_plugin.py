@@ -51,6 +51,24 @@ def test_all_well(tmp_path, limit):
     assert finished(tmp_path, 'then')
 
 
+def test_one_part_is_finished_before_the_next_begins(tmp_path, limit):
+    done = []
+    whole = pe.Workflow(name='whole', base_dir=str(tmp_path / 'work'))
+    whole.add_nodes([chain(tmp_path, 'well', name) for name in 'cab'])
+    with executor(settings(tmp_path, nprocs=1), report=done.append) as execute:
+        assert execute(whole) == {}
+    ends = {
+        path.parts[-3]: path.stat().st_mtime_ns
+        for path in (tmp_path / 'work' / 'whole').glob('*/then/result_then.pklz')
+    }
+    starts = {
+        path.parts[-3]: path.stat().st_mtime_ns
+        for path in (tmp_path / 'work' / 'whole').glob('*/first/result_first.pklz')
+    }
+    assert done == ['a', 'b', 'c']
+    assert ends['a'] < starts['b'] < ends['b'] < starts['c']
+
+
 def test_parts_are_reported_when_they_are_done(tmp_path, limit):
     done = []
     whole = pe.Workflow(name='whole', base_dir=str(tmp_path / 'work'))
