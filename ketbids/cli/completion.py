@@ -27,7 +27,7 @@ class PrintCompletion(argparse.Action):
                 metavar = action.metavar if isinstance(action.metavar, str) else ''
                 kind = shtab.DIRECTORY if metavar.endswith('DIR') else shtab.FILE
                 action.complete = kind  # type: ignore[attr-defined]
-        print(shtab.complete(parser, str(values)))
+        print(shtab.complete(parser, str(values)), flush=True)
         parser.exit()
 
 

@@ -53,7 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = parse_arguments(argv)
         _prepare_logging(options.verbose or 0)
         signal.signal(signal.SIGTERM, _on_sigterm)
-        return _run(options)
+        code = _run(options)
+        sys.stdout.flush()  # a closed pipe is noticed here, not at the end of the process
+        return code
     except KetbidsError as error:
         print(f'ketbids: {error}', file=sys.stderr)
         return error.exit_code
