@@ -10,6 +10,7 @@ from ketbids.errors import InputError, UsageError
 from ketbids.io.bids import RunKey, find_events, inherited_events, participant_labels
 from ketbids.io.derivatives import Derivatives
 from ketbids.io.filters import read_filter
+from ketbids.io.folders import labels_of
 from ketbids.io.hcp import HcpPattern, parse_pattern
 from ketbids.io.inventory import Visit, find_visits
 from ketbids.settings import Settings
@@ -74,6 +75,7 @@ def find_work(settings: Settings, tasks: Collection[str]) -> Work:
         raise InputError(
             f'{paths.bids_dir}: no events file (*_events.tsv) of the task {", ".join(tasks)}'
             f'{_chosen_by(_limits(settings))}{_inherited(settings, participants, tasks)}'
+            f'{_other_tasks(settings, participants, tasks)}'
         )
     if not (selection.runs or filters.entities):
         for sentence in unused_exclusions(settings, exclusions, events):
@@ -144,6 +146,20 @@ def _without_events(
         f'{names}{more}: no events file of the task {", ".join(tasks)}'
         f'{_chosen_by(options)}{_inherited(settings, lacking, tasks)}'
     ]
+
+
+def _other_tasks(settings: Settings, participants: Sequence[str], tasks: Collection[str]) -> str:
+    """Say which tasks there are events of: perhaps the model file is that of another study."""
+    found = {
+        labels_of(path.name).get('task', '')
+        for label in participants[:_NAMED]
+        for pattern in ('func/*_events.tsv', 'ses-*/func/*_events.tsv')
+        for path in (settings.paths.bids_dir / f'sub-{label}').glob(pattern)
+    }
+    others = sorted(found - {'', *tasks})
+    if not others:
+        return ''
+    return f' There are events of {", ".join(others)}: give the model file of that study with --model.'
 
 
 def _inherited(settings: Settings, participants: Sequence[str], tasks: Collection[str]) -> str:

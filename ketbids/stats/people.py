@@ -79,7 +79,7 @@ def build_people(
                 raise InputError(
                     f"{column} of sub-{wrong.index[0]} is '{wrong.iloc[0]}', which is not one of "
                     f'{", ".join(allowed)} (Levels of the model file; {len(wrong)} such rows): '
-                    'correct the table or the Levels'
+                    'correct participants.tsv, or the table that has this column, or the Levels'
                 )
     return people
 

@@ -202,3 +202,14 @@ def test_modules_are_commands(module, name):
     )
     assert done.returncode == 2
     assert done.stderr.startswith(f'{name}: ')
+
+
+def test_the_model_of_another_study(dataset, capsys):
+    """Whoever forgets --model is told which tasks there are."""
+    events = next((dataset / 'bids').rglob('*_events.tsv'))
+    events.rename(events.with_name(events.name.replace('carit', 'nback')))
+    arguments = [str(dataset / 'bids'), str(dataset / 'out'), 'participant']
+    assert main([*arguments, '--derivatives', str(dataset / 'bids')]) == 3
+    message = capsys.readouterr().err
+    assert 'no events file (*_events.tsv) of the task carit' in message
+    assert 'There are events of nback: give the model file of that study with --model.' in message
