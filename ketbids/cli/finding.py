@@ -159,7 +159,8 @@ def _other_tasks(settings: Settings, participants: Sequence[str], tasks: Collect
     others = sorted(found - {'', *tasks})
     if not others:
         return ''
-    return f' There are events of {", ".join(others)}: give the model file of that study with --model.'
+    names = ', '.join(others)
+    return f' There are events of {names}: give the model file of that study with --model.'
 
 
 def _inherited(settings: Settings, participants: Sequence[str], tasks: Collection[str]) -> str:
