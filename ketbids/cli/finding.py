@@ -1,6 +1,7 @@
 """What the participant level has to do: who was chosen, what is there, what is missing."""
 
 import logging
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -58,7 +59,9 @@ def find_work(settings: Settings, tasks: Collection[str]) -> Work:
     paths, selection = settings.paths, settings.selection
     pattern = _pattern(settings)
     filters = read_filter(paths.bids_filter_file)
-    participants = chosen_participants(settings)
+    chosen = chosen_participants(settings)
+    closed = _closed(settings, chosen)
+    participants = [label for label in chosen if f'sub-{label}' not in closed]
     exclusions = read_exclusion_list(settings, participant_labels(paths.bids_dir))
     tasks = selection.tasks or tasks
     events = find_events(
@@ -72,6 +75,8 @@ def find_work(settings: Settings, tasks: Collection[str]) -> Work:
         make_database=not settings.dry_run,
     )
     if not events:
+        for error in closed.values():
+            raise error
         raise InputError(
             f'{paths.bids_dir}: no events file (*_events.tsv) of the task {", ".join(tasks)}'
             f'{_chosen_by(_limits(settings))}{_inherited(settings, participants, tasks)}'
@@ -88,13 +93,13 @@ def find_work(settings: Settings, tasks: Collection[str]) -> Work:
         bids_dir=paths.bids_dir,
     )
     visits, left_out, errors = find_visits(events, derivatives, exclusions)
-    errors |= _without_confounds(settings, visits)
+    errors |= closed | _without_confounds(settings, visits)
     visits = [visit for visit in visits if visit.name not in errors]
     for sentence in left_out:
         logger.info('%s', sentence)
     logger.info(
         '%d participants, %d runs with events, %d left out, %d visits without usable data.',
-        len(participants),
+        len(chosen),
         len(events),
         len(left_out),
         len(errors),
@@ -108,6 +113,16 @@ def find_work(settings: Settings, tasks: Collection[str]) -> Work:
     if not visits and not errors:
         raise InputError('Every run that was chosen is on the exclusion list.')
     return Work(visits, [*left_out, *nobody], errors)
+
+
+def _closed(settings: Settings, participants: Sequence[str]) -> dict[str, InputError]:
+    """Name the participants whose folder may not be read; they stop nobody else."""
+    folders = {f'sub-{label}': settings.paths.bids_dir / f'sub-{label}' for label in participants}
+    return {
+        name: InputError(f'{folder} cannot be read: permission denied. Correct its permissions.')
+        for name, folder in folders.items()
+        if not os.access(folder, os.R_OK | os.X_OK)
+    }
 
 
 def _limits(settings: Settings) -> list[str]:

@@ -375,3 +375,20 @@ def test_conditions_without_trials_are_said_once(tmp_path, caplog):
     assert 'Condition incorrectGo has no trials in any of 2 runs' in text
     assert 'Condition correctGo' not in text
     assert '2 of 6 rows of events are of no condition' in text
+
+
+def test_a_folder_that_may_not_be_read_stops_nobody_else(three, capsys, monkeypatch):
+    from ketbids.cli import finding
+
+    prepare(three, '01')
+    allowed = finding.os.access
+    monkeypatch.setattr(
+        finding.os, 'access', lambda path, mode: 'sub-02' not in str(path) and allowed(path, mode)
+    )
+    assert run(three, '--dry-run', '--skip-bids-validation') == 1
+    text = capsys.readouterr().out
+    assert 'sub-01_task-carit: to do' in text
+    assert re.search(r'sub-02: cannot be done: .*bids/sub-02 cannot be read: permission', text)
+    chosen = ('--participant-label', '02', '--dry-run')
+    assert run(three, *chosen) == 3
+    assert 'sub-02 cannot be read: permission denied' in capsys.readouterr().err
