@@ -401,3 +401,23 @@ def test_not_chosen_people_are_named(study, capsys):
     asked = ('--dry-run', '--participant-label', *labels)
     assert study.group(model(), *asked) == 0
     assert 'left out: sub-05: not chosen in this call' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    'changed',
+    [
+        lambda table: b'\xef\xbb\xbf' + table,
+        lambda table: table.replace(b'\n', b'\r\n'),
+        lambda table: b'\xef\xbb\xbf' + table.replace(b'\n', b'\r\n'),
+        lambda table: table.rstrip(b'\n'),
+    ],
+    ids=['BOM', 'Windows', 'both', 'noLastEnd'],
+)
+def test_tables_as_spreadsheets_write_them(study, capsys, changed):
+    asked = model('0 + group + age', {'group[TRD]': 1, 'group[HC]': -1})
+    assert study.group(asked, '--dry-run') == 0
+    plain = capsys.readouterr().out.splitlines()[2:]
+    assert '8 participants (4 with group HC, 4 with group TRD)' in ''.join(plain)
+    study.table(changed(TABLE.encode()))
+    assert study.group(asked, '--dry-run') == 0
+    assert capsys.readouterr().out.splitlines()[2:] == plain
