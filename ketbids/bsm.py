@@ -146,6 +146,7 @@ class DatasetBlock(_Block):
     Center: list[StrictStr] | None = None
     MinimumN: Annotated[StrictInt, Field(ge=1)] | None = None
     Permutation: PermutationBlock | None = None
+    VarianceGroups: StrictStr | None = None
     Rois: RoisBlock | None = None
     Associations: AssociationsBlock | None = None
 

@@ -240,6 +240,10 @@ def _analysis(
     for name in block.Center or ():
         if name not in variables:
             raise ModelError(f"{key}.Center: {name} is not in the formula '{formula}'")
+    if block.VarianceGroups not in (None, *variables):
+        raise ModelError(
+            f"{key}.VarianceGroups: {block.VarianceGroups} is not in the formula '{formula}'"
+        )
     return Analysis(
         name=node.Name,
         description=node.Description or '',
@@ -253,6 +257,7 @@ def _analysis(
         else session_pair(block.Difference, f'{key}.Difference'),
         center=None if block.Center is None else tuple(block.Center),
         scheme=None if block.Permutation is None else block.Permutation.Scheme,
+        variance_groups=block.VarianceGroups,
         minimum_n=block.MinimumN,
         roi_atlas='DesikanKilliany' if block.Rois is None else block.Rois.Atlas,
         associations=read_associations(block.Associations, f'{key}.Associations'),

@@ -115,6 +115,16 @@ class GroupSettings:
     tails : {'two', 'each', 'positive'}
     min_coverage : float
         Share of an analysis' maps that must have a value where it tests.
+    engine : {'native', 'palm'}
+        Who does the shuffles: ketbids, or PALM.
+    tfce : {'exact', '100'}
+        The integral, or PALM's sum over 100 heights.
+    joint : {'minp', 'bonferroni', 'sidak'}
+        How p is corrected over cortex and subcortex.
+    connectivity : {6, 18, 26}
+        Neighbours of a voxel.
+    within_structure : bool
+        Voxels of different structures are no neighbours.
     """
 
     analyses: tuple[str, ...] = ()
@@ -122,6 +132,11 @@ class GroupSettings:
     seed: int = 0
     tails: str = 'two'
     min_coverage: float = 1.0
+    engine: str = 'native'
+    tfce: str = 'exact'
+    joint: str = 'minp'
+    connectivity: int = 6
+    within_structure: bool = False
 
 
 @dataclass(frozen=True)

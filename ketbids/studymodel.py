@@ -100,6 +100,8 @@ class Analysis:
         Variables that are demeaned; None: all that are not tested.
     scheme : {'flips', 'permutations'} or None
         None: as the contrast needs it.
+    variance_groups : str or None
+        Factor of the formula whose levels may have errors of different variance.
     minimum_n : int or None
     roi_atlas : str
         Atlas whose labels cut significant clusters into regions.
@@ -116,6 +118,7 @@ class Analysis:
     difference: tuple[str, str] | None = None
     center: tuple[str, ...] | None = None
     scheme: Scheme | None = None
+    variance_groups: str | None = None
     minimum_n: int | None = None
     roi_atlas: str = 'DesikanKilliany'
     associations: Associations | None = None

@@ -173,7 +173,8 @@ def test_default_designs_of_a_small_study() -> None:
 
 def test_preset_of_the_paper() -> None:
     text = (files('ketbids.data') / 'presets' / 'sahib2020.toml').read_text()
-    assert tomllib.loads(text) == {'smoothing-fwhm': 5.0, 'permutations': 5000, 'tails': 'each'}
+    expected = {'smoothing-fwhm': 5.0, 'permutations': 5000, 'tails': 'each', 'tfce': '100'}
+    assert tomllib.loads(text) == expected
 
 
 RUN, SESSION, HC, VS, CHANGE = (('Nodes', index) for index in (0, 1, 2, 5, 9))
@@ -366,6 +367,11 @@ def test_misspelt_keys(load: Load, path: tuple, where: str) -> None:
         ((*CHANGE, *BLOCK, 'Difference'), ['TP1', 'TP1'], 'needs two different sessions'),
         ((*CHANGE, *BLOCK, 'Difference'), ['TP1'], 'needs two different sessions'),
         ((*HC, *BLOCK, 'Center'), ['weight'], 'Center: weight is not in the formula'),
+        (
+            (*HC, *BLOCK, 'VarianceGroups'),
+            'weight',
+            'VarianceGroups: weight is not in the formula',
+        ),
         ((*HC, *BLOCK, 'Subset'), "group = 'HC'", 'node meanHC, Model.Software.ketbids.Subset'),
         ((*CHANGE, *BLOCK, 'Associations', 'Score'), '1x', "Score: '1x' cannot be the name"),
         (

@@ -115,6 +115,14 @@ def _confounds(sets: Sequence[str] | None) -> tuple[str, ...]:
     return chosen
 
 
+def _group_settings(options: argparse.Namespace) -> GroupSettings:
+    """Settings of the group level; PALM has one kind of TFCE only."""
+    given = _given(options, GroupSettings, analyses='analysis')
+    if given.get('engine') == 'palm':
+        given.setdefault('tfce', '100')
+    return GroupSettings(**given)
+
+
 def make_settings(
     options: argparse.Namespace, *, model: Path, hrf_model: str, high_pass: float
 ) -> Settings:
@@ -162,7 +170,7 @@ def make_settings(
             high_pass=high_pass if options.high_pass is None else options.high_pass,
             confounds=_confounds(options.confounds),
         ),
-        group=GroupSettings(**_given(options, GroupSettings, analyses='analysis')),
+        group=_group_settings(options),
         resources=ResourceSettings(**resources),
         dry_run=bool(options.dry_run),
     )

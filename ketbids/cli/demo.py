@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ketbids.cli.completion import add_completion
+from ketbids.cli.exits import exit_code
 from ketbids.cli.parser import path
-from ketbids.errors import KetbidsError, UsageError
+from ketbids.errors import UsageError
 
 __all__ = ['build_parser', 'main']
 
@@ -58,7 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
         'synthetic images for the events and confounds of a real study; or compare the results '
         'of an analysis with the truth.',
         epilog='Exit codes: 0 done (with --compare: as planted); 1 failed (not as planted); '
-        '2 wrong usage; 3 invalid input; 130 interrupted.',
+        '2 wrong usage; 3 invalid input; 130/143 interrupted.',
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -119,17 +120,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ketbids-demo``; return the exit code."""
-    try:
-        arguments = build_parser().parse_args(argv)
-        if arguments.compare is not None:
-            return _compare(arguments)
-        return _dress(arguments) if arguments.from_bids is not None else _write(arguments)
-    except KetbidsError as error:
-        print(f'ketbids-demo: {error}', file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print('ketbids-demo: interrupted; repeat the command to go on.', file=sys.stderr)
-        return 130
+    return exit_code('ketbids-demo', lambda: _run(argv), 'repeat the command to go on')
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments = build_parser().parse_args(argv)
+    if arguments.compare is not None:
+        return _compare(arguments)
+    return _dress(arguments) if arguments.from_bids is not None else _write(arguments)
 
 
 def _processes(arguments: argparse.Namespace) -> int:

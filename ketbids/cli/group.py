@@ -30,6 +30,7 @@ from ketbids.io.people import read_people
 from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
 from ketbids.io.tables import table_text, write_table
 from ketbids.model import StudyModel
+from ketbids.reports.sentences import TFCE_NAMES
 from ketbids.settings import Settings
 from ketbids.stats.checks import Checked, evaluate_checks, summarize
 from ketbids.stats.groupdesign import GroupDesign
@@ -49,6 +50,8 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     """Run the group level; see `ketbids.cli.main.main` for the exit code."""
     started = time.time()
     output_dir = settings.paths.output_dir
+    if settings.group.engine == 'palm':
+        _assert_palm(settings)
     asked = [model.analysis(name).name for name in settings.group.analyses] or [
         analysis.name for analysis in model.analyses
     ]
@@ -134,6 +137,20 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         page,
     )
     return _exit_code(chosen, failures)
+
+
+def _assert_palm(settings: Settings) -> None:
+    """Refuse PALM as the engine if it is not there, or cannot do what is asked for."""
+    from ketbids.interfaces.palm import assert_palm_can, palm_command
+
+    group = settings.group
+    assert_palm_can(
+        tfce=group.tfce,
+        within_structure=group.within_structure,
+        min_coverage=group.min_coverage,
+        seed=group.seed,
+    )
+    logger.info('Shuffles by PALM: %s', palm_command())
 
 
 def _exit_code(chosen: list[PlannedAnalysis], failures: dict[str, str]) -> int:
@@ -328,6 +345,12 @@ def _analysis_plan(
         'Seed': settings.group.seed,
         'Tails': settings.group.tails,
         'MinimumCoverage': settings.group.min_coverage,
+        'VarianceGroups': analysis.variance_groups,
+        'Engine': settings.group.engine,
+        'TFCE': TFCE_NAMES[settings.group.tfce],
+        'JointCorrection': settings.group.joint,
+        'Connectivity': settings.group.connectivity,
+        'WithinStructure': settings.group.within_structure,
     }
     return AnalysisPlan(
         name=analysis.name,
@@ -339,6 +362,7 @@ def _analysis_plan(
         predictors=design.names,
         weights=tuple(design.contrast.tolist()),
         scheme=design.scheme,
+        variance_columns=item.variance_columns,
         midthickness=tuple(
             (surfaces[key]['L_midthickness'], surfaces[key]['R_midthickness']) for key in visits
         ),

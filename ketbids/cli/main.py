@@ -2,42 +2,24 @@
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from ketbids.cli.configuration import make_settings, parse_arguments
+from ketbids.cli.environment import PACKAGE, holds_compiled_code, limit_threads
+from ketbids.cli.exits import exit_code
 from ketbids.cli.parser import installed_version
-from ketbids.errors import (
-    DISK_FULL,
-    InputError,
-    KetbidsError,
-    UsageError,
-    cannot_use,
-    disk_full,
-)
+from ketbids.errors import InputError, UsageError
 from ketbids.settings import Settings
 
 __all__ = ['main']
 
 logger = logging.getLogger('ketbids')
 
-#: What a shell reports of a command that writes to a closed pipe.
-_SIGPIPE = 141
-
 #: Nipype takes them in a path for wildcards.
 _WILDCARDS = '[]*?'
-
-
-class _Terminated(BaseException):
-    """The process was asked to end."""
-
-
-def _on_sigterm(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,32 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0 all done; 1 a participant or analysis failed; 2 wrong usage; 3 invalid or
         insufficient input; 4 a needed tool is missing; 130 or 143 interrupted.
     """
-    try:
-        options = parse_arguments(argv)
-        _prepare_logging(options.verbose or 0)
-        signal.signal(signal.SIGTERM, _on_sigterm)
-        code = _run(options)
-        sys.stdout.flush()  # a closed pipe is noticed here, not at the end of the process
-        return code
-    except KetbidsError as error:
-        print(f'ketbids: {error}', file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        # Whoever reads our lines has enough of them; what is buffered must not raise again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _SIGPIPE
-    except OSError as error:
-        if error.errno in DISK_FULL:
-            print(f'ketbids: {disk_full(error)}', file=sys.stderr)
-            return KetbidsError.exit_code
-        if error.filename is None:
-            raise
-        print(f'ketbids: {cannot_use(error)}', file=sys.stderr)
-        return InputError.exit_code
-    except KeyboardInterrupt:
-        return _end_workers(130)
-    except _Terminated:
-        return _end_workers(143)
+    return exit_code('ketbids', lambda: _start(argv), 'what is finished stays')
+
+
+def _start(argv: Sequence[str] | None) -> int:
+    options = parse_arguments(argv)
+    _prepare_logging(options.verbose or 0)
+    return _run(options)
 
 
 def _run(options: Any) -> int:
@@ -99,16 +62,14 @@ def _run(options: Any) -> int:
 def _prepare_environment(options: Any) -> None:
     """Set what libraries read when they are imported, NumPy among them."""
     # Otherwise every process would take all cores.
-    threads = str(options.omp_nthreads or 1)
-    for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'):
-        os.environ[name] = threads
+    # The group level's shuffles have threads of their own, which those of BLAS would multiply.
+    limit_threads(1 if options.level == 'group' else options.omp_nthreads or 1)
     # Nothing is asked of the network, and templateflow leaves a folder that holds files alone.
-    package = Path(__file__).parents[1]
     os.environ['NIPYPE_NO_ET'] = '1'
-    os.environ.setdefault('TEMPLATEFLOW_HOME', str(package / 'data'))
+    os.environ.setdefault('TEMPLATEFLOW_HOME', str(PACKAGE / 'data'))
     # In a container neither the package nor the home folder can be written to.
     cache = (options.work_dir or options.output_dir / 'work').absolute() / 'cache'
-    if not os.access(package / 'stats', os.W_OK):
+    if not holds_compiled_code():
         os.environ.setdefault('NUMBA_CACHE_DIR', str(cache / 'numba'))
     if not os.access(os.path.expanduser('~'), os.W_OK):
         os.environ.setdefault('MPLCONFIGDIR', str(cache / 'matplotlib'))
@@ -179,17 +140,6 @@ def _check_writable(folder: Path) -> None:
         raise InputError(f'{folder} cannot be made: {existing} is a file.')
     if not os.access(existing, os.W_OK):
         raise InputError(f'{existing} is not writable: name another folder than {folder}.')
-
-
-def _end_workers(code: int) -> int:
-    """End the worker processes; files are written aside, so nothing half-written stays."""
-    import multiprocessing
-
-    print('ketbids: interrupted; what is finished stays.', file=sys.stderr)
-    for worker in multiprocessing.active_children():
-        worker.kill()
-    sys.stdout.flush()
-    os._exit(code)
 
 
 if __name__ == '__main__':

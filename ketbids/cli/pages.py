@@ -22,7 +22,7 @@ from ketbids.reports.page import (
     group_page,
     participant_page,
 )
-from ketbids.reports.sentences import format_p, survival_sentence
+from ketbids.reports.sentences import JOINT_NAMES, TFCE_NAMES, format_p, survival_sentence
 from ketbids.reports.tables import Table
 from ketbids.settings import Settings
 from ketbids.stats.checks import summarize
@@ -156,12 +156,19 @@ def _directions(
 def _settings_line(summary: dict[str, Any]) -> str:
     tails = _TAILS[summary['Tails']].format(alpha=summary['Alpha'], total=summary['TotalAlpha'])
     kind = 'sign flips' if summary['Scheme'] == 'flips' else 'permutations'
+    groups = summary['VarianceGroups']
+    variances = f'a variance for each of {groups} groups; ' if groups > 1 else ''
+    within = ' within structures' if summary['WithinStructure'] else ''
     number = f'all {summary["Shuffles"]}' if summary['Exhaustive'] else str(summary['Shuffles'])
+    number += f' {kind}'
+    if summary['Engine'] == 'palm':
+        number += f' by PALM ({summary["EngineVersion"] or "of unknown version"})'
     return (
-        f'{number} {kind}, seed {summary["Seed"]}; TFCE, corrected over cortex and subcortical '
-        f'structures by the smallest p; {tails}; lowest p that is sure to be reached '
-        f'{format_p(summary["LowestP"])}; {summary["GrayordinatesInMask"]} of '
-        f'{summary["Grayordinates"]} grayordinates.'
+        f'{number}, seed {summary["Seed"]}; {variances}TFCE ({summary["TFCE"]}, '
+        f'{summary["Connectivity"]} neighbours of a voxel{within}), corrected over cortex and '
+        f'subcortical structures {JOINT_NAMES[summary["JointCorrection"]]}; {tails}; lowest p '
+        f'that is sure to be reached {format_p(summary["LowestP"])}; '
+        f'{summary["GrayordinatesInMask"]} of {summary["Grayordinates"]} grayordinates.'
     )
 
 
@@ -230,8 +237,9 @@ def _methods(settings: Settings, model: StudyModel, common: Mapping[str, Any]) -
         'of each map says how it was made.',
         f'Group level: every analysis is a linear model tested by {settings.group.permutations} '
         'shuffles at most (sign flips or permutations, Freedman and Lane), threshold-free cluster '
-        "enhancement (exact integral; cortex H 2, E 1, extent in mm2 on the participants' "
-        'surfaces; subcortical structures H 2, E 0.5, extent in voxels), family-wise error '
-        'corrected over all grayordinates by the smallest p over cortex and subcortical '
-        'structures. Nuisance variables are demeaned over the rows of each analysis.',
+        f'enhancement ({TFCE_NAMES[settings.group.tfce]}; cortex H 2, E 1, extent in mm2 on the '
+        "participants' surfaces; subcortical structures H 2, E 0.5, extent in voxels), "
+        'family-wise error corrected over all grayordinates of cortex and subcortical structures '
+        f'{JOINT_NAMES[settings.group.joint]}. Nuisance variables are demeaned over the rows of '
+        'each analysis.',
     )

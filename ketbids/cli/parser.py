@@ -13,6 +13,10 @@ LEVELS = ('participant', 'group')
 HRF_MODELS = ('spm', 'spm + derivative', 'glover', 'glover + derivative')
 TAILS = ('two', 'each', 'positive')
 PRESETS = ('sahib2020',)
+ENGINES = ('native', 'palm')
+TFCE = ('exact', '100')
+JOINT = ('minp', 'bonferroni', 'sidak')
+CONNECTIVITY = (6, 18, 26)
 PREPROC = ('auto', 'existing')
 CONFOUNDS = ('auto', 'none', '6', '12', '24', 'acompcor', 'wmcsf', 'global', 'outliers')
 
@@ -235,6 +239,37 @@ def build_parser() -> argparse.ArgumentParser:
         type=_share,
         metavar='SHARE',
         help='test where at least this share of the maps of an analysis has a value (default: 1)',
+    )
+    group.add_argument(
+        '--engine',
+        choices=ENGINES,
+        help='who does the shuffles: ketbids itself, or PALM, found as palm on the PATH or by the '
+        'environment variable KETBIDS_PALM (default: native)',
+    )
+    group.add_argument(
+        '--tfce',
+        choices=TFCE,
+        help='threshold-free cluster enhancement as the exact integral, or as the sum over 100 '
+        'heights that PALM makes (default: exact; 100 with --engine palm)',
+    )
+    group.add_argument(
+        '--joint',
+        choices=JOINT,
+        help='correction over cortex and subcortical structures: by the smallest p of each '
+        'shuffle, or each for itself with alpha divided (default: minp)',
+    )
+    group.add_argument(
+        '--connectivity',
+        type=int,
+        choices=CONNECTIVITY,
+        help='neighbours of a voxel: 6 share a face, 18 also an edge, 26 also a corner '
+        '(default: 6)',
+    )
+    group.add_argument(
+        '--within-structure',
+        action='store_true',
+        default=None,
+        help='voxels of different subcortical structures are no neighbours',
     )
 
     model = parser.add_argument_group('study and choices')

@@ -25,11 +25,11 @@ from ketbids.model import Analysis, Contrast, StudyModel
 from ketbids.settings import Settings
 from ketbids.stats import expressions
 from ketbids.stats.accounts import account, correlated_scores, members
-from ketbids.stats.formulas import formula_names
+from ketbids.stats.formulas import column_variables, formula_names
 from ketbids.stats.groupdesign import GroupDesign, build_group_design
 
 __all__ = ['PlannedAnalysis', 'available_maps', 'common_settings', 'map_paths', 'plan_analyses']
-__all__ += ['score_values']
+__all__ += ['score_values', 'variance_columns']
 
 logger = logging.getLogger('ketbids')
 
@@ -44,6 +44,9 @@ _SAME_IN_ALL = (
     'NoiseModel',
 )
 
+
+#: Fewest maps of which a variance is estimated.
+_FEWEST_IN_GROUP = 3
 
 #: Heights of one event's regressor that differ more than this are of other durations.
 _UNEVEN = 1.25
@@ -63,6 +66,8 @@ class PlannedAnalysis:
         What was used of each person (see `ketbids.stats.accounts.account`).
     scores : dict of str to float
         Score of everybody whose regional values are correlated; empty: no correlations.
+    variance_columns : tuple of str
+        Columns of the design whose equal rows share one variance; empty: all do.
     mark : str
         Fingerprint of all that the result depends on.
     """
@@ -72,6 +77,7 @@ class PlannedAnalysis:
     design: GroupDesign
     participants: pd.DataFrame
     scores: dict[str, float]
+    variance_columns: tuple[str, ...]
     mark: str
 
     @property
@@ -272,13 +278,37 @@ def plan_analyses(
                     scheme=analysis.scheme,
                     minimum_n=analysis.minimum_n,
                 )
+                variance = variance_columns(analysis, design)
                 table, scores = _account(model, analysis, design, own, people, not_chosen)
             except InputError as error:
                 failures[f'node-{analysis.name}_contrast-{contrast}'] = str(error)
                 continue
             mark = _fingerprint(settings, model, analysis, design, table, maps)
-            planned.append(PlannedAnalysis(analysis, contrast, design, table, scores, mark))
+            planned.append(
+                PlannedAnalysis(analysis, contrast, design, table, scores, variance, mark)
+            )
     return planned, failures
+
+
+def variance_columns(analysis: Analysis, design: GroupDesign) -> tuple[str, ...]:
+    """Give the columns that tell the variance groups apart.
+
+    Raises
+    ------
+    InputError
+        The variable does not make groups of at least 3 maps each.
+    """
+    factor = analysis.variance_groups
+    if factor is None:
+        return ()
+    columns = [name for name in design.names if column_variables(name) == (factor,)]
+    sizes = design.rows.groupby(columns).size() if columns else pd.Series([], dtype=int)
+    if len(sizes) < 2 or sizes.min() < _FEWEST_IN_GROUP:
+        raise InputError(
+            f'VarianceGroups: {factor} does not make two or more groups of at least '
+            f'{_FEWEST_IN_GROUP} maps each; name a factor that does, or take the key out.'
+        )
+    return tuple(columns)
 
 
 def _account(

@@ -1,7 +1,9 @@
 """The group level: one analysis tested by shuffling, and the table of its clusters."""
 
+from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,19 +21,28 @@ from ketbids.interfaces.firstlevel import read_surfaces
 from ketbids.io.cifti import assert_same_models, read_labels, read_maps, write_maps
 from ketbids.io.files import read_json, write_json
 from ketbids.io.tables import read_table, write_table
-from ketbids.stats.brainmodels import BrainModels
+from ketbids.reports.sentences import TFCE_NAMES
+from ketbids.stats.brainmodels import BrainModels, Surface
 
 if TYPE_CHECKING:
-    from ketbids.stats.inference import TestOptions, TestResult
+    from ketbids.stats.inference import Engine, TestOptions, TestResult
 
-__all__ = ['ClusterTables', 'GroupTest']
+__all__ = ['ClusterTables', 'GroupTest', 'GroupTestBase', 'Problem']
 
 #: Statistics without a direction, and those of each direction.
-PLAIN = ('effect', 'variance', 't', 'z', 'coverage')
+PLAIN = ('effect', 'variance', 'stderr', 'cilow', 'cihigh', 'cohend', 't', 'z', 'n', 'coverage')
 DIRECTED = ('tfce', 'puncorrected', 'pfwe', 'logpfwe')
+#: Fields of a result that have another name than the map.
+_FIELDS = {
+    'stderr': 'standard_error',
+    'cilow': 'ci_low',
+    'cihigh': 'ci_high',
+    'cohend': 'cohen_d',
+    'n': 'n_maps',
+}
 
 
-class _GroupTestInputSpec(BaseInterfaceInputSpec):
+class GroupTestInputSpec(BaseInterfaceInputSpec):
     design_file = File(exists=True, mandatory=True, desc='one row per map, with its file')
     base_directory = traits.Str(mandatory=True, nohash=True, desc='folder the files are below')
     stamp = traits.Str(desc='fingerprint of the maps, so that changed maps are tested anew')
@@ -52,10 +63,23 @@ class _GroupTestInputSpec(BaseInterfaceInputSpec):
         usedefault=True,
         desc='share of the maps that must have a value where it is tested',
     )
+    tfce = traits.Enum('exact', '100', usedefault=True, desc='integral, or sum over 100 heights')
+    joint = traits.Enum(
+        *('minp', 'bonferroni', 'sidak'),
+        usedefault=True,
+        desc='correction over cortex and subcortical structures',
+    )
+    connectivity = traits.Enum(6, 18, 26, usedefault=True, desc='neighbours of a voxel')
+    within_structure = traits.Bool(
+        False, usedefault=True, desc='voxels of different structures are no neighbours'
+    )
+    variance_columns = traits.List(
+        traits.Str, desc='predictors whose equal rows share one variance; empty: all rows do'
+    )
     num_threads = traits.Range(low=1, value=1, usedefault=True, nohash=True)
 
 
-class _GroupTestOutputSpec(TraitedSpec):
+class GroupTestOutputSpec(TraitedSpec):
     maps = traits.Dict(desc='file of each statistic: effect, ..., pfwe_pos, ...')
     plain = traits.List(File(exists=True), desc='maps without a direction, in order of PLAIN')
     pos = traits.List(File(exists=True), desc='maps of the direction, in order of DIRECTED')
@@ -65,22 +89,98 @@ class _GroupTestOutputSpec(TraitedSpec):
     summary = File(exists=True, desc='numbers of the analysis')
 
 
-class GroupTest(SimpleInterface):
-    """Test one contrast of a group design by shuffling, with TFCE over all grayordinates."""
+class Problem(NamedTuple):
+    """What is tested: a row of ``data`` and of ``design`` per map, and where the maps are."""
 
-    input_spec = _GroupTestInputSpec
-    output_spec = _GroupTestOutputSpec
+    data: npt.NDArray[np.float64]
+    design: pd.DataFrame
+    weights: npt.NDArray[np.float64]
+    models: BrainModels
+    surfaces: Mapping[str, Surface]
+    extent: npt.NDArray[np.float64]
+    options: 'TestOptions'
+    groups: npt.NDArray[np.int64] | None = None
+    connectivity: int = 6
+
+    @property
+    def n_groups(self) -> int:
+        """Groups of rows with a variance each."""
+        return 1 if self.groups is None else int(self.groups.max()) + 1
+
+
+class GroupTestBase(SimpleInterface):
+    """Test one contrast of a group design, whoever does the shuffles."""
+
+    input_spec = GroupTestInputSpec
+    output_spec = GroupTestOutputSpec
+
+    def _engine(self, problem: Problem, folder: Path) -> 'Engine | None':
+        """Give what does the shuffles; None: ketbids itself."""
+        raise NotImplementedError
+
+    def _about(self) -> dict[str, Any]:
+        """Say which engine it was, and how it enhances."""
+        raise NotImplementedError
 
     def _run_interface(self, runtime: Any) -> Any:
         from ketbids.stats.graph import adjacency, extents
-        from ketbids.stats.inference import TestOptions, permutation_test
+        from ketbids.stats.inference import permutation_test
 
         i, cwd = self.inputs, Path(runtime.cwd)
         rows = read_table(Path(i.design_file))
         data, models = read_effects(rows, Path(i.base_directory))
         areas, surfaces = mean_areas(i.left_midthickness, i.right_midthickness, models)
         extent = extents(models, areas)
-        options = TestOptions(
+        problem = Problem(
+            data,
+            rows[i.predictors],
+            np.array(i.weights),
+            models,
+            surfaces,
+            extent,
+            self._options(),
+            variance_groups(rows, i.variance_columns),
+            i.connectivity,
+        )
+        result = permutation_test(
+            data,
+            problem.design,
+            problem.weights,
+            models,
+            adjacency(models, surfaces, i.connectivity, within_structure=i.within_structure),
+            extent,
+            problem.options,
+            row_names=row_names(rows),
+            engine=self._engine(problem, cwd),
+            groups=problem.groups,
+        )
+        files = self._write_maps(result, models, cwd)
+        self._results['maps'] = files
+        self._results['plain'] = [files[name] for name in PLAIN]
+        for direction in result.pfwe:
+            self._results[direction] = [files[f'{name}_{direction}'] for name in DIRECTED]
+        nullmax = cwd / 'nullmax.tsv'
+        write_table(nullmax, result.null_max)
+        summary = summarise(result, problem.options, len(rows)) | {
+            **self._about(),
+            'TFCE': TFCE_NAMES[i.tfce],
+            'JointCorrection': i.joint,
+            'Connectivity': i.connectivity,
+            'WithinStructure': i.within_structure,
+            'VarianceGroups': problem.n_groups,
+        }
+        self._results.update(
+            nullmax=str(nullmax),
+            extent=str(write_maps(cwd / 'extent.dscalar.nii', {'extent': extent}, models)),
+            summary=str(write_json(cwd / 'summary.json', summary)),
+        )
+        return runtime
+
+    def _options(self) -> 'TestOptions':
+        from ketbids.stats.inference import TestOptions
+
+        i = self.inputs
+        return TestOptions(
             kind=i.scheme,
             n_shuffles=i.n_shuffles,
             seed=i.seed,
@@ -88,18 +188,13 @@ class GroupTest(SimpleInterface):
             alpha=i.alpha,
             threads=i.num_threads,
             min_coverage=i.min_coverage,
+            tfce_steps=None if i.tfce == 'exact' else int(i.tfce),
+            joint=i.joint,
         )
-        result = permutation_test(
-            data,
-            rows[i.predictors],
-            np.array(i.weights),
-            models,
-            adjacency(models, surfaces),
-            extent,
-            options,
-            row_names=row_names(rows),
-        )
-        maps = {name: getattr(result, name) for name in PLAIN}
+
+    def _write_maps(self, result: 'TestResult', models: BrainModels, cwd: Path) -> dict[str, str]:
+        """Write every map of a result; its file by its name."""
+        maps = {name: getattr(result, _FIELDS.get(name, name)) for name in PLAIN}
         for direction, pfwe in result.pfwe.items():
             maps |= {
                 f'tfce_{direction}': result.tfce[direction],
@@ -107,23 +202,20 @@ class GroupTest(SimpleInterface):
                 f'pfwe_{direction}': pfwe,
                 f'logpfwe_{direction}': -np.log10(pfwe),
             }
-        self._results['maps'] = {
+        return {
             name: str(write_maps(cwd / f'{name}.dscalar.nii', {name: values}, models))
             for name, values in maps.items()
         }
-        files = self._results['maps']
-        self._results['plain'] = [files[name] for name in PLAIN]
-        for direction in result.pfwe:
-            self._results[direction] = [files[f'{name}_{direction}'] for name in DIRECTED]
-        nullmax = cwd / 'nullmax.tsv'
-        write_table(nullmax, result.null_max)
-        summary = summarise(result, options, len(rows))
-        self._results.update(
-            nullmax=str(nullmax),
-            extent=str(write_maps(cwd / 'extent.dscalar.nii', {'extent': extent}, models)),
-            summary=str(write_json(cwd / 'summary.json', summary)),
-        )
-        return runtime
+
+
+class GroupTest(GroupTestBase):
+    """Test one contrast of a group design by shuffling, with TFCE over all grayordinates."""
+
+    def _engine(self, problem: Problem, folder: Path) -> None:
+        return None
+
+    def _about(self) -> dict[str, Any]:
+        return {'Engine': 'native', 'EngineVersion': version('ketbids')}
 
 
 def summarise(result: 'TestResult', options: 'TestOptions', n_maps: int) -> dict[str, Any]:
@@ -171,6 +263,11 @@ def read_effects(rows: pd.DataFrame, root: Path) -> tuple[npt.NDArray[np.float64
     if 'minus_path' in rows:
         data = data[: len(rows)] - data[len(rows) :]
     return data, loaded[0][1]
+
+
+def variance_groups(rows: pd.DataFrame, columns: list[str]) -> npt.NDArray[np.int64] | None:
+    """Number the groups of rows that are equal in some columns; None without columns."""
+    return rows.groupby(columns, sort=True).ngroup().to_numpy(np.int64) if columns else None
 
 
 def row_names(rows: pd.DataFrame) -> list[str]:
@@ -232,7 +329,12 @@ class ClusterTables(SimpleInterface):
         summary = read_json(Path(i.summary))
         extent, models = read_maps(Path(i.extent))
         surfaces = read_surfaces(list(i.midthickness), models)
-        graph = adjacency(models, surfaces)
+        graph = adjacency(
+            models,
+            surfaces,
+            summary['Connectivity'],
+            within_structure=summary['WithinStructure'],
+        )
         labels = {'yeo7': label_text(i.yeo7)}
         if isdefined(i.desikan_killiany):
             labels = {'desikan_killiany': label_text(i.desikan_killiany), **labels}

@@ -2,7 +2,16 @@
 
 import math
 
-__all__ = ['format_p', 'p_equals', 'survival_sentence']
+__all__ = ['JOINT_NAMES', 'TFCE_NAMES', 'format_p', 'p_equals', 'survival_sentence']
+
+#: Kinds of threshold-free cluster enhancement, by their option.
+TFCE_NAMES = {'exact': 'exact integral', '100': 'sum over 100 heights'}
+#: How p is corrected over cortex and subcortical structures, by the option.
+JOINT_NAMES = {
+    'minp': 'by the smallest p',
+    'bonferroni': 'after Bonferroni',
+    'sidak': 'after Sidak',
+}
 
 
 def format_p(p: float, *, least: float = 0.001, alpha: float = 0.05) -> str:

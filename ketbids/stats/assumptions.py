@@ -38,7 +38,8 @@ def residual_skewness(residuals: Floats) -> tuple[dict[str, float], list[str]]:
         return {}, []
     n, filled = n[judged], np.ascontiguousarray(np.where(present, residuals, 0)[:, judged])
     spread = np.sqrt((filled**2).sum(axis=0) / n)
-    cubes = ((filled / np.where(spread > 0, spread, 1)) ** 3).sum(axis=0) / n
+    scaled = filled / np.where(spread > 0, spread, 1)
+    cubes = (scaled * scaled * scaled).sum(axis=0) / n
     skewness = cubes * np.sqrt(n * (n - 1)) / (n - 2)
     error = np.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
     limits = np.maximum(1.0, 2.6 * error)
@@ -114,6 +115,7 @@ def variance_ratio(
             f'The two groups vary differently: the residual variance of the group of '
             f'{sizes[small]} is {median:.2f} times that of the group of {sizes[large]} (median '
             'over grayordinates). Permutations need equal variances, so the p-values of this '
-            f'analysis can be {wrong}.'
+            f'analysis can be {wrong}. VarianceGroups in the model file gives each group a '
+            'variance of its own.'
         )
     return summary, warnings

@@ -1,7 +1,7 @@
 """Grayordinates as plain arrays: which vertex or voxel each column of a map is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -106,6 +106,25 @@ class BrainModels:
     def where(self, name: str) -> slice:
         """Columns of one structure (CIFTI keeps the grayordinates of a structure together)."""
         return self._slices[name]
+
+    def select(self, mask: npt.NDArray[np.bool_]) -> 'BrainModels':
+        """Some of the grayordinates, in their order.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, shape (n_grayordinates,)
+
+        Returns
+        -------
+        BrainModels
+            With the same structures, some of which may be empty.
+        """
+        return replace(
+            self,
+            structure=self.structure[mask],
+            vertex=self.vertex[mask],
+            voxel=self.voxel[mask],
+        )
 
     def same_as(self, other: 'BrainModels') -> bool:
         """True if both describe the same grayordinates in the same order."""

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ketbids.errors import InputError
-from ketbids.stats.freedman_lane import Estimate, PartitionedDesign, estimate, restrict_design
+from ketbids.stats.estimates import Estimate, estimate
+from ketbids.stats.freedman_lane import PartitionedDesign, restrict_design, statistic_kind
+from ketbids.stats.incomplete import Pattern
 from ketbids.stats.shuffling import ShuffleSet
-from ketbids.stats.statistic import Pattern
 
 __all__ = ['Coverage', 'estimate_covered', 'find_coverage', 'leverages']
 
@@ -199,7 +200,10 @@ def _costly_map(
 
 
 def estimate_covered(
-    data: Floats, parts: PartitionedDesign, patterns: Sequence[Pattern]
+    data: Floats,
+    parts: PartitionedDesign,
+    patterns: Sequence[Pattern],
+    groups: npt.ArrayLike | None = None,
 ) -> Estimate:
     """Fit the model, at each grayordinate to the rows that have a value.
 
@@ -209,25 +213,31 @@ def estimate_covered(
     parts : PartitionedDesign
         Of all rows, for the grayordinates that are in no pattern.
     patterns : sequence of Pattern
+    groups : array_like of int, shape (n_rows,), optional
+        Variance groups; for data without patterns only.
 
     Returns
     -------
     Estimate
-        Its residuals are NaN where a value is missing.
+        With residuals, which are NaN where a value is missing.
     """
     if not patterns:
-        return estimate(data, parts)
+        return estimate(data, parts, groups, residuals=True)
     n_rows, n = data.shape
-    effect, variance, t, z = np.full((4, n), np.nan)
-    whole = Estimate(effect, variance, t, z, np.full((n_rows, n), np.nan))
     missing = np.concatenate([pattern.columns for pattern in patterns])
     every = Pattern(np.arange(n_rows), np.setdiff1d(np.arange(n), missing), parts)
+    residuals = np.full((n_rows, n), np.nan)
+    statistic, z, effect, variance, residual_sd, dof = maps = np.full((6, n), np.nan)
+    n_maps = np.zeros(n, dtype=np.int64)
     for rows, columns, restricted in (every, *patterns):
-        fit = estimate(data[np.ix_(rows, columns)], restricted)
-        for target, values in zip(whole[:4], fit[:4], strict=True):
-            target[columns] = values
-        whole.residuals[np.ix_(rows, columns)] = fit.residuals
-    return whole
+        fit = estimate(data[np.ix_(rows, columns)], restricted, residuals=True)
+        maps[:, columns] = np.stack(
+            [fit.statistic, fit.z, fit.effect, fit.variance, fit.residual_sd, fit.dof]
+        )
+        n_maps[columns] = len(rows)
+        residuals[np.ix_(rows, columns)] = fit.residuals
+    kind = statistic_kind(parts)
+    return Estimate(kind, statistic, z, effect, variance, residual_sd, dof, n_maps, residuals)
 
 
 def leverages(parts: PartitionedDesign, patterns: Sequence[Pattern], n: int) -> Floats:

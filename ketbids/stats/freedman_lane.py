@@ -1,37 +1,42 @@
 """The general linear model under shuffling, after Freedman and Lane.
 
-Definitions follow Winkler et al. 2014 (NeuroImage 92:381-397). The design M with the contrast c is
-split into a tested column x and nuisance columns Z that are orthogonal to it (the partition of
-Ridgway), so that the coefficient of x is the contrast's estimate c'b. The data of a shuffle P are
-Y* = (P'Rz + Hz) Y with Hz the projection on Z and Rz = I - Hz. With e = Rz Y, everything that the
-t of a shuffle needs is in the few products (P x)'e and (P Z)'e, because shuffling leaves the sum
-of squares of e as it is (``ketbids.stats.statistic``):
+Definitions follow Winkler et al. 2014 (NeuroImage 92:381-397). The design M with the contrast C is
+split into tested columns X, as many as the rank of the contrast, and nuisance columns Z that are
+orthogonal to them (the partition of Ridgway), so that the coefficients of X are the contrast's
+estimates C'b. The data of a shuffle P are Y* = (P'Rz + Hz) Y with Hz the projection on Z and
+Rz = I - Hz; without any nuisance that is the shuffled design with the data as they are. With
+e = Rz Y, everything that the t of a shuffle needs is in the few products (P X)'e and (P Z)'e,
+because shuffling leaves the sum of squares of e as it is (``ketbids.stats.statistic``):
 
     t = b / sqrt((e'e - b^2 - |(P Z)'e|^2) / dof),    b = (P x)'e / |x|,  Z orthonormal.
+
+For a contrast of higher rank, F takes the sum of squares of all (P X)'e, X orthonormal, in place
+of b^2.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ketbids.errors import InputError
-from ketbids.stats.shuffling import RestrictedShuffles, ShuffleSet
-from ketbids.stats.zscore import LARGEST_RATIO, z_from_t
+from ketbids.stats.shuffling import Shuffles
 
 __all__ = [
-    'Estimate',
     'PartitionedDesign',
+    'StatisticKind',
     'check_design',
-    'estimate',
     'partition_design',
     'restrict_design',
     'same_as_identity',
+    'statistic_kind',
 ]
 
 Floats = npt.NDArray[np.float64]
+#: Names of the statistics, as PALM has them: t and F, and v and G with variance groups.
+StatisticKind = Literal['t', 'F', 'v', 'G']
 
 
 class PartitionedDesign(NamedTuple):
@@ -39,9 +44,9 @@ class PartitionedDesign(NamedTuple):
 
     Attributes
     ----------
-    tested : ndarray, shape (n_rows,)
-        The tested column; its coefficient is the contrast's estimate.
-    nuisance : ndarray, shape (n_rows, n_columns - 1)
+    tested : ndarray, shape (n_rows,) or (n_rows, rank)
+        The tested column, or columns; their coefficients are the contrast's estimates.
+    nuisance : ndarray, shape (n_rows, n_columns - rank)
         The rest, orthonormal and orthogonal to ``tested``.
     dof : int
         Residual degrees of freedom.
@@ -52,31 +57,23 @@ class PartitionedDesign(NamedTuple):
     dof: int
 
     @property
+    def rank(self) -> int:
+        """Rank of the contrast."""
+        return 1 if self.tested.ndim == 1 else self.tested.shape[1]
+
+    @property
     def basis(self) -> Floats:
-        """Orthonormal columns, the tested one first; shape (n_rows, n_columns)."""
-        return np.column_stack([self.tested / np.linalg.norm(self.tested), self.nuisance])
+        """Orthonormal columns, the tested ones first; shape (n_rows, n_columns)."""
+        if self.tested.ndim == 1:
+            return np.column_stack([self.tested / np.linalg.norm(self.tested), self.nuisance])
+        return np.column_stack([np.linalg.qr(self.tested)[0], self.nuisance])
 
 
-class Estimate(NamedTuple):
-    """The contrast in the data as they are.
-
-    Attributes
-    ----------
-    effect : ndarray, shape (n_grayordinates,)
-        Estimate of the contrast, in units of the data.
-    variance : ndarray, shape (n_grayordinates,)
-        Its variance: ``effect / sqrt(variance)`` is t.
-    t, z : ndarray, shape (n_grayordinates,)
-        Student's t and the z of the same tail probability.
-    residuals : ndarray, shape (n_rows, n_grayordinates)
-        Residuals of the whole model.
-    """
-
-    effect: Floats
-    variance: Floats
-    t: Floats
-    z: Floats
-    residuals: Floats
+def statistic_kind(parts: PartitionedDesign, grouped: bool = False) -> StatisticKind:
+    """What tests a contrast: t for rank 1, F above; v and G with variance groups."""
+    if grouped:
+        return 'v' if parts.rank == 1 else 'G'
+    return 't' if parts.rank == 1 else 'F'
 
 
 def check_design(
@@ -90,21 +87,28 @@ def check_design(
     ----------
     design : array_like or DataFrame, shape (n_rows, n_columns)
         Design matrix; a data frame brings the names of its columns.
-    contrast : array_like, shape (n_columns,)
-        Weights.
+    contrast : array_like, shape (n_columns,) or (n_columns, n_contrasts)
+        Weights of a t contrast, or those that an F contrast tests together.
     names : sequence of str, optional
         Names of the columns for messages.
 
     Returns
     -------
     design : ndarray, shape (n_rows, n_columns)
-    contrast : ndarray, shape (n_columns,)
+    contrast : ndarray, shape (n_columns,) or (n_columns, n_contrasts)
+        The former too if an F contrast holds one t contrast only: it is that t contrast.
 
     Raises
     ------
     InputError
         The design is not finite, rank deficient or has too few rows; the contrast has another
-        length than the design has columns, is not finite or all zero.
+        length than the design has columns, is not finite or all zero, or is an F contrast of
+        several t contrasts that are multiples of one.
+
+    Notes
+    -----
+    A design of deficient rank is refused even where the contrast could be told by it, as PALM
+    does not: that it is meant that way is rare, a column too many is not.
     """
     if isinstance(design, pd.DataFrame) and names is None:
         names = [str(name) for name in design.columns]
@@ -119,13 +123,20 @@ def check_design(
     names = [f'column {i + 1}' for i in range(n_columns)] if names is None else list(names)
     if len(names) != n_columns:
         raise InputError(f'The design has {n_columns} columns, but {len(names)} names are given.')
-    if weights.shape != (n_columns,):
+    if weights.ndim not in (1, 2) or len(weights) != n_columns or not weights.size:
         raise InputError(
             f'The contrast has shape {weights.shape}, but the design has {n_columns} columns '
             f'({", ".join(names)}); give one weight for each.'
         )
     if not np.isfinite(weights).all() or not weights.any():
         raise InputError('The contrast must have finite weights, and at least one that is not 0.')
+    if weights.ndim == 2 and weights.shape[1] == 1:
+        weights = weights[:, 0]
+    elif weights.ndim == 2 and len(_span(weights).T) == 1:
+        raise InputError(
+            f'The {weights.shape[1]} t contrasts of the F contrast are multiples of one; test '
+            'that one alone.'
+        )
     if not np.isfinite(matrix).all():
         row, column = np.argwhere(~np.isfinite(matrix))[0]
         raise InputError(
@@ -157,28 +168,41 @@ def _dependent_columns(matrix: Floats) -> npt.NDArray[np.int64]:
     return np.flatnonzero((np.abs(null) > 1e-6).any(axis=0))
 
 
-def partition_design(design: Floats, contrast: Floats) -> PartitionedDesign:
-    """Split a design of full rank into the tested column and the nuisance.
+def _span(contrast: Floats) -> Floats:
+    """As many columns as the rank of a contrast, (n_columns, n_contrasts), that span the same."""
+    norms = np.linalg.norm(contrast, axis=0)
+    scaled = contrast[:, norms > 0] / norms[norms > 0]
+    left, singular, _ = np.linalg.svd(scaled, full_matrices=False)
+    rank = int((singular > 1e-10 * singular[0]).sum())
+    return contrast if rank == contrast.shape[1] else left[:, :rank]
 
-    The partition is Ridgway's (Winkler et al. 2014, appendix A): Z spans M (I - c c^+), and
-    x = Rz M (c')^+.
+
+def partition_design(design: Floats, contrast: Floats) -> PartitionedDesign:
+    """Split a design of full rank into the tested columns and the nuisance.
+
+    The partition is Ridgway's (Winkler et al. 2014, appendix A): Z spans M (I - C C^+), and
+    X = Rz M (C')^+.
 
     Parameters
     ----------
     design : ndarray, shape (n_rows, n_columns)
-    contrast : ndarray, shape (n_columns,)
+    contrast : ndarray, shape (n_columns,) or (n_columns, n_contrasts)
+        Contrasts that depend on the others of an F contrast add nothing to it.
 
     Returns
     -------
     PartitionedDesign
     """
     n_rows, n_columns = design.shape
-    weights = contrast / (contrast @ contrast)
-    rest = design - np.outer(design @ weights, contrast)
-    nuisance = np.linalg.svd(rest, full_matrices=False)[0][:, : n_columns - 1]
+    columns = contrast[:, None] if contrast.ndim == 1 else _span(contrast)
+    weights = np.linalg.pinv(columns.T)
+    rest = design - design @ weights @ columns.T
+    nuisance = np.linalg.svd(rest, full_matrices=False)[0][:, : n_columns - columns.shape[1]]
     tested = design @ weights
     for _ in range(2):  # once more removes what rounding left
         tested = tested - nuisance @ (nuisance.T @ tested)
+    if tested.shape[1] == 1:
+        tested = tested[:, 0]
     return PartitionedDesign(tested, nuisance, n_rows - n_columns)
 
 
@@ -195,13 +219,13 @@ def restrict_design(
     ----------
     design : ndarray, shape (n_all_rows, n_columns)
         Of full rank.
-    contrast : ndarray, shape (n_columns,)
+    contrast : ndarray, shape (n_columns,) or (n_columns, n_contrasts)
     rows : ndarray of int, shape (n_rows,)
 
     Returns
     -------
     PartitionedDesign or None
-        Of the rows, with ``rank - 1`` nuisance columns; None if they cannot tell the contrast.
+        Of the rows; None if they cannot tell all of the contrast.
     """
     part = design[rows]
     norms = np.linalg.norm(part, axis=0)
@@ -213,65 +237,54 @@ def restrict_design(
     if rank == design.shape[1]:
         return partition_design(part, contrast)
     # Coordinates in the space that the rows span; b stands for the scaled coefficients.
-    weights = contrast / norms
+    weights = (contrast.T / norms).T
     inside = right[:rank] @ weights
-    if np.linalg.norm(weights - inside @ right[:rank]) > 1e-8 * np.linalg.norm(weights):
+    outside = np.linalg.norm(weights - right[:rank].T @ inside, axis=0)
+    if (outside > 1e-8 * np.linalg.norm(weights, axis=0)).any():
         return None
     return partition_design(left[:, :rank] * singular[:rank], inside)
 
 
-def estimate(data: Floats, parts: PartitionedDesign) -> Estimate:
-    """Fit the model to the data as they are.
-
-    Parameters
-    ----------
-    data : ndarray, shape (n_rows, n_grayordinates)
-        Finite, not constant.
-    parts : PartitionedDesign
-
-    Returns
-    -------
-    Estimate
-    """
-    scale = parts.tested @ parts.tested
-    effect = parts.tested @ data / scale
-    basis = parts.basis
-    residuals = data - basis @ (basis.T @ data)
-    squares = (residuals**2).sum(axis=0)
-    squares = np.maximum(squares, (effect**2 * scale + squares) / LARGEST_RATIO)
-    variance = squares / parts.dof / scale
-    t = effect / np.sqrt(variance)
-    return Estimate(effect, variance, t, z_from_t(t, parts.dof), residuals)
-
-
 def same_as_identity(
-    shuffles: ShuffleSet | RestrictedShuffles, parts: PartitionedDesign
+    shuffles: Shuffles,
+    parts: PartitionedDesign,
+    groups: npt.NDArray[np.integer] | None = None,
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Shuffles whose t is that of the identity, or its negative, whatever the data are.
+    """Shuffles whose statistic is that of the identity, or its negative, whatever the data are.
 
     Such are all flips at once, or the exchange of two groups of one size without covariates.
 
     Parameters
     ----------
-    shuffles : ShuffleSet or RestrictedShuffles
+    shuffles : Shuffles
     parts : PartitionedDesign
+    groups : ndarray of int, shape (n_rows,), optional
+        Variance groups.
 
     Returns
     -------
     same, mirrored : ndarray of bool, shape (n_shuffles,)
+        F and G have no negative: none of theirs is mirrored.
     """
-    basis = parts.basis
+    basis, rank = parts.basis, parts.rank
     same = np.zeros(shuffles.n, dtype=bool)
     mirrored = np.zeros(shuffles.n, dtype=bool)
     for number in range(shuffles.n):
         rows, signs = shuffles.shuffle(number)
-        tested = signs * basis[rows, 0]
-        overlap = tested @ basis[:, 0]
-        if abs(overlap) < 1 - 1e-9:
+        overlap = basis[:, :rank].T @ (signs[:, None] * basis[rows, :rank])
+        if (overlap**2).sum() < rank - 1e-9:
             continue
         nuisance = signs[:, None] * parts.nuisance[rows]
-        kept = ((parts.nuisance.T @ nuisance) ** 2).sum()
-        if kept > parts.nuisance.shape[1] - 1e-9:
-            same[number] = overlap > 0
-            mirrored[number] = overlap < 0
+        if ((parts.nuisance.T @ nuisance) ** 2).sum() <= parts.nuisance.shape[1] - 1e-9:
+            continue
+        if groups is not None and parts.nuisance.shape[1] > 0 and _mixes(groups, groups[rows]):
+            continue
+        mirrored[number] = rank == 1 and overlap[0, 0] < 0
+        same[number] = not mirrored[number]
     return same, mirrored
+
+
+def _mixes(before: npt.NDArray[np.integer], after: npt.NDArray[np.integer]) -> bool:
+    """Whether groups are not the same but for their names."""
+    pairs = np.unique(np.stack([before, after]), axis=1)
+    return pairs.shape[1] > len(np.unique(before))

@@ -39,13 +39,18 @@ class Graph(NamedTuple):
 
 
 def adjacency(
-    models: BrainModels, surfaces: Mapping[str, Surface], connectivity: int = 6
+    models: BrainModels,
+    surfaces: Mapping[str, Surface],
+    connectivity: int = 6,
+    *,
+    within_structure: bool = False,
 ) -> Graph:
     """Neighbours of every grayordinate.
 
     Two vertices are neighbours if they share an edge of a triangle and both are in the brain
     models (the medial wall joins nothing). Two voxels are neighbours over the whole grid:
-    structures that touch are joined. A vertex and a voxel never are.
+    structures that touch are joined, unless it is to be within structures. A vertex and a voxel
+    never are.
 
     Parameters
     ----------
@@ -55,6 +60,8 @@ def adjacency(
         A mesh for each surface structure of ``models``.
     connectivity : {6, 18, 26}
         Voxels that share a face; a face or an edge; a face, an edge or a corner.
+    within_structure : bool
+        Voxels of different structures are no neighbours.
 
     Returns
     -------
@@ -72,7 +79,11 @@ def adjacency(
             'or 26 (and corners).'
         )
     pairs = [_surface_edges(models, name, surfaces) for name in models.surface_names]
-    pairs.append(_voxel_edges(models, _STEPS[connectivity]))
+    voxels = _voxel_edges(models, _STEPS[connectivity])
+    if within_structure:
+        structure = models.structure[voxels]
+        voxels = voxels[structure[:, 0] == structure[:, 1]]
+    pairs.append(voxels)
     edges = np.concatenate(pairs)
     n = len(models)
     both = np.concatenate([edges, edges[:, ::-1]])
@@ -99,6 +110,8 @@ def restrict(graph: Graph, keep: npt.NDArray[np.bool_]) -> Graph:
         Over ``keep.sum()`` grayordinates.
     """
     kept = np.flatnonzero(keep)
+    if len(kept) == len(graph.indptr) - 1:
+        return graph
     part = graph.matrix()[kept][:, kept].tocsr()
     part.sort_indices()
     return Graph(part.indptr.astype(np.int32), part.indices.astype(np.int32))

@@ -1,167 +1,60 @@
 """Permutation inference on grayordinates: TFCE, corrected across cortex and subcortex."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from queue import SimpleQueue
-from typing import ClassVar, Literal, NamedTuple, get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from numba import njit
 
-from ketbids.errors import InputError
+from ketbids.errors import InputError, KetbidsError
 from ketbids.stats import assumptions, multiplicity
-from ketbids.stats.brainmodels import CORTEX, SUBCORTEX, BrainModels
+from ketbids.stats.brainmodels import BrainModels
 from ketbids.stats.coverage import Coverage, estimate_covered, find_coverage, leverages
+from ketbids.stats.estimates import Estimate, intervals
 from ketbids.stats.freedman_lane import (
-    Estimate,
     PartitionedDesign,
     check_design,
     partition_design,
     same_as_identity,
 )
 from ketbids.stats.graph import Graph, restrict
-from ketbids.stats.shuffling import Kind, RestrictedShuffles, ShuffleSet, make_shuffles
+from ketbids.stats.runner import Progress, run_chunks
+from ketbids.stats.shuffling import RestrictedShuffles, ShuffleSet, make_shuffles
 from ketbids.stats.statistic import CombinedStatistic
+from ketbids.stats.testoptions import PARTITION_NAMES, Tails, TestOptions, TestResult
 from ketbids.stats.tfce import Enhancer
 
-__all__ = ['PARTITION_NAMES', 'Tails', 'TestOptions', 'TestResult', 'permutation_test']
+__all__ = ['PARTITION_NAMES', 'Engine', 'Shuffled', 'Tails', 'TestOptions', 'TestResult']
+__all__ += ['permutation_test']
 
 Floats = npt.NDArray[np.float64]
-Tails = Literal['two', 'each', 'positive']
-Progress = Callable[[int, int], None]
-
-#: Column names of the partitions in tables.
-PARTITION_NAMES = {CORTEX: 'cortex', SUBCORTEX: 'subcortex'}
 
 # Shuffles of which a thread holds the maps at a time.
 _CHUNK = 8
 
 
-@dataclass(frozen=True)
-class TestOptions:
-    """How to test.
+class Shuffled(NamedTuple):
+    """What remains of all shuffles.
 
     Attributes
     ----------
-    kind : {'flips', 'permutations'}
-        Sign flips (one-sample and paired tests) or permutations (group differences).
-    n_shuffles : int
-        Wanted number, the data as they are included; fewer if fewer are possible.
-    seed : int
-        Makes the draws repeatable.
-    tails : {'two', 'each', 'positive'}
-        Both directions with one distribution of the maximum; both, each tested for itself at
-        ``alpha``; or the positive one only.
-    alpha : float
-        Familywise error rate that is claimed.
-    threads : int
-        Number of threads; without effect on the result.
-    min_coverage : float
-        Share of the maps that must have a value where it is tested, in (0, 1].
+    observed : dict of str to ndarray, shape (n_in_mask,)
+        Enhanced map of each direction.
+    counts : dict of str to ndarray, shape (n_in_mask,)
+        Shuffles that reach the observed value, the identity included; NaN if not known.
+    maxima : ndarray, shape (n_shuffles, 1 or n_directions, n_partitions)
+        Largest value of each partition code; one for both directions with ``tails='two'``.
     """
-
-    __test__: ClassVar[bool] = False  # not a test case, whatever its name
-
-    kind: Kind
-    n_shuffles: int = 5000
-    seed: int = 0
-    tails: Tails = 'two'
-    alpha: float = 0.05
-    threads: int = 1
-    min_coverage: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.tails not in get_args(Tails):
-            raise InputError(f"tails is 'two', 'each' or 'positive', not {self.tails!r}.")
-        if self.kind not in get_args(Kind):
-            raise InputError(f"kind is 'flips' or 'permutations', not {self.kind!r}.")
-        if not 0 < self.alpha < 1:
-            raise InputError(f'alpha is a rate between 0 and 1, not {self.alpha}.')
-        if self.threads < 1:
-            raise InputError(f'threads is at least 1, not {self.threads}.')
-        if not 0 < self.min_coverage <= 1:
-            raise InputError(
-                f'min_coverage is a share above 0 and up to 1, not {self.min_coverage}.'
-            )
-
-    @property
-    def directions(self) -> tuple[str, ...]:
-        """Directions that are tested: 'pos' and, unless positive only, 'neg'."""
-        return ('pos',) if self.tails == 'positive' else ('pos', 'neg')
-
-    @property
-    def total_alpha(self) -> float:
-        """Rate of a false positive in any direction."""
-        return self.alpha * (2 if self.tails == 'each' else 1)
-
-
-class TestResult(NamedTuple):
-    """Maps of an analysis; NaN outside the mask.
-
-    Attributes
-    ----------
-    effect, variance, t, z : ndarray, shape (n_grayordinates,)
-        Estimate of the contrast, its variance (``t = effect / sqrt(variance)``), t and z.
-    dof : int
-        Residual degrees of freedom where all maps have values.
-    tfce : dict of str to ndarray, shape (n_grayordinates,)
-        Enhanced z for direction 'pos' and, unless positive only, 'neg' (values are >= 0 in both).
-    puncorrected : dict of str to ndarray, shape (n_grayordinates,)
-        p of the enhanced value at the grayordinate alone. With ``tails='two'`` a shuffle counts
-        if either direction reaches the observed value.
-    pfwe : dict of str to ndarray, shape (n_grayordinates,)
-        p corrected over all grayordinates of all partitions (and, with ``tails='two'``, over
-        both directions).
-    null_max : DataFrame
-        One row per shuffle: ``shuffle`` and the maximum of each partition (``cortex``,
-        ``subcortex``; with ``tails='each'`` ``cortex_pos``, ``cortex_neg``, ...).
-    n_shuffles, n_possible : int
-        Shuffles that were done, and that are possible.
-    exhaustive : bool
-        Whether all possible ones were done.
-    lowest_p : float
-        The lowest corrected p that an effect in one partition is sure to reach where all maps
-        have values; above alpha no familywise claim can be made.
-    mask : ndarray of bool, shape (n_grayordinates,)
-        Where enough maps have values, and these vary and tell the contrast.
-    coverage : ndarray, shape (n_grayordinates,)
-        Share of the maps with a value, outside the mask too.
-    assumptions : dict of str to float
-        Skewness or variance ratio of the residuals (see ``ketbids.stats.assumptions``).
-    warnings : list of str
-        Sentences for the reader.
-    """
-
-    effect: Floats
-    variance: Floats
-    t: Floats
-    z: Floats
-    dof: int
-    tfce: dict[str, Floats]
-    puncorrected: dict[str, Floats]
-    pfwe: dict[str, Floats]
-    null_max: pd.DataFrame
-    n_shuffles: int
-    n_possible: int
-    exhaustive: bool
-    lowest_p: float
-    mask: npt.NDArray[np.bool_]
-    coverage: Floats
-    assumptions: dict[str, float]
-    warnings: list[str]
-
-
-TestResult.__test__ = False  # type: ignore[attr-defined]
-
-
-class _Shuffled(NamedTuple):
-    """What remains of all shuffles: observed (direction -> map), counts, and maxima."""
 
     observed: dict[str, Floats]
-    counts: dict[str, npt.NDArray[np.int64]]
-    maxima: Floats  # (n_shuffles, n_directions or 1, n_partitions)
+    counts: Mapping[str, npt.NDArray[np.int64] | Floats]
+    maxima: Floats
+
+
+#: Shuffles the maps by another program: mask of the grayordinates -> what remains.
+Engine = Callable[[npt.NDArray[np.bool_]], Shuffled]
 
 
 def permutation_test(
@@ -175,12 +68,15 @@ def permutation_test(
     progress: Progress | None = None,
     names: Sequence[str] | None = None,
     row_names: Sequence[str] | None = None,
+    engine: Engine | None = None,
+    groups: npt.ArrayLike | None = None,
 ) -> TestResult:
     """Test a contrast at every grayordinate by shuffling, with TFCE.
 
     Statistics follow PALM (Winkler et al. 2014, NeuroImage 92:381-397): the method of Freedman
-    and Lane, t turned to z, the identity counted first, p = #{>=} / J. TFCE is exact. The
-    correction is over all grayordinates of cortex and subcortex (``multiplicity.corrected_p``).
+    and Lane, t turned to z, the identity counted first, p = #{>=} / J. TFCE is exact
+    unless ``options.tfce_steps``. The correction is over all grayordinates of cortex and
+    subcortex (``multiplicity.corrected_p``).
 
     Parameters
     ----------
@@ -203,6 +99,11 @@ def permutation_test(
         Names of the columns for messages (a data frame brings its own).
     row_names : sequence of str, optional
         Names of the maps for warnings.
+    engine : callable, optional
+        Does the shuffles in place of this module. Its sets have as many shuffles; those that
+        are not exhaustive may be others.
+    groups : array_like of int, shape (n_rows,), optional
+        Rows of one number share a variance; default: all do.
 
     Returns
     -------
@@ -247,23 +148,51 @@ def permutation_test(
     mask, warnings = coverage.mask, coverage.warnings
     inside = np.ascontiguousarray(maps[:, mask])
     partition = models.partition[mask]
-    fit = estimate_covered(inside, parts, coverage.patterns)
-    shuffled = _run_shuffles(
-        CombinedStatistic(inside, parts, coverage.patterns),
-        shuffles,
-        lambda: Enhancer(restrict(graph, mask), np.asarray(extent)[mask], partition),
-        options,
-        progress,
-    )
+    if groups is not None and coverage.patterns:
+        raise InputError(
+            'Variance groups need a value of every map where it is tested: take VarianceGroups '
+            'out of the analysis, or use --min-coverage 1.'
+        )
+    fit = estimate_covered(inside, parts, coverage.patterns, groups)
+    sure = intervals(fit)
+    if engine is not None:
+        shuffled = engine(mask)
+        if len(shuffled.maxima) != shuffles.n:
+            raise KetbidsError(
+                f'{len(shuffled.maxima)} shuffles were made in place of {shuffles.n}.'
+            )
+    else:
+        shuffled = _run_shuffles(
+            CombinedStatistic(inside, parts, coverage.patterns, groups),
+            shuffles,
+            Enhancer(
+                restrict(graph, mask),
+                np.asarray(extent)[mask],
+                partition,
+                steps=options.tfce_steps,
+                # As in PALM, each surface has steps of its own; all voxels share theirs.
+                groups=np.where(models.is_surface, models.structure, -1)[mask],
+            ),
+            options,
+            progress,
+        )
     codes, column = np.unique(partition, return_inverse=True)
     maxima = shuffled.maxima[:, :, codes]
     pfwe = {
         direction: multiplicity.corrected_p(
-            maxima[:, min(i, maxima.shape[1] - 1)], shuffled.observed[direction], column
+            maxima[:, min(i, maxima.shape[1] - 1)],
+            shuffled.observed[direction],
+            column,
+            options.joint,
         )
         for i, direction in enumerate(options.directions)
     }
     lowest_p = _lowest_p(shuffles, parts, coverage, options, len(codes))
+    if engine is not None and not shuffles.exhaustive and options.tails == 'two':
+        # Its draws are not known: the mirror image of the data may be among them.
+        lowest_p = max(
+            lowest_p, multiplicity.lowest_corrected_p(shuffles.n, 2, len(codes), options.joint)
+        )
     if lowest_p > options.alpha:
         warnings.append(
             f'With {shuffles.n} shuffles the lowest corrected p that an effect in one of '
@@ -272,6 +201,8 @@ def permutation_test(
             + ('More maps are needed.' if shuffles.exhaustive else 'Use more shuffles.')
         )
     summary, sentences = _check_assumptions(fit, parts, coverage, shuffles)
+    if groups is not None and shuffles.kind == 'permutations':
+        sentences = []  # the groups may vary differently
 
     def whole(values: Floats) -> Floats:
         full = np.full(len(mask), np.nan)
@@ -283,6 +214,10 @@ def permutation_test(
         variance=whole(fit.variance),
         t=whole(fit.t),
         z=whole(fit.z),
+        standard_error=whole(sure.standard_error),
+        ci_low=whole(sure.low),
+        ci_high=whole(sure.high),
+        cohen_d=whole(sure.cohen_d),
         dof=parts.dof,
         tfce={key: whole(values) for key, values in shuffled.observed.items()},
         puncorrected={key: whole(n / shuffles.n) for key, n in shuffled.counts.items()},
@@ -293,6 +228,7 @@ def permutation_test(
         exhaustive=shuffles.exhaustive,
         lowest_p=lowest_p,
         mask=mask,
+        n_maps=coverage.n_maps,
         coverage=coverage.n_maps / len(maps),
         assumptions=summary,
         warnings=warnings + sentences,
@@ -324,59 +260,80 @@ def _check_shapes(
 def _run_shuffles(
     statistic: CombinedStatistic,
     shuffles: ShuffleSet,
-    make_enhancer: Callable[[], Enhancer],
+    enhancer: Enhancer,
     options: TestOptions,
     progress: Progress | None,
-) -> _Shuffled:
+) -> Shuffled:
     """Enhance the map of every shuffle; keep maxima and counts only."""
-    enhancers = [make_enhancer()]
-    n, n_partitions = statistic.n, enhancers[0].n_partitions
-    n_directions = len(options.directions)
     joined = options.tails == 'two'
-    maxima = np.empty((shuffles.n, 1 if joined else n_directions, n_partitions))
-
-    def enhance(enhancer: Enhancer, z: Floats, out: Floats) -> Floats:
-        """Fill ``out`` (one row per direction); the maxima of the directions."""
-        found = np.stack(
-            [enhancer.enhance(z, sign, out[i]) for i, sign in enumerate((1.0, -1.0)[: len(out)])]
-        )
-        return found.max(axis=0, keepdims=True) if joined else found
-
-    observed = np.empty((n_directions, n))
-    maxima[0] = enhance(enhancers[0], statistic.z(shuffles, range(1))[0], observed)
-    threshold = multiplicity.tie_threshold(observed, float(observed.max()))
-    chunks = [
-        range(start, min(start + _CHUNK, shuffles.n)) for start in range(1, shuffles.n, _CHUNK)
-    ]
-    enhancers += [make_enhancer() for _ in range(min(options.threads, len(chunks)) - 1)]
-    counts = [np.zeros((n_directions, n), dtype=np.int64) for _ in enhancers]
-    counts[0] += 1  # the data as they are
-    idle: SimpleQueue[int] = SimpleQueue()
-    for worker in range(len(enhancers)):
-        idle.put(worker)
-
-    def work(numbers: range) -> range:
-        worker = idle.get()
-        try:
-            enhanced = np.empty((n_directions, n))
-            for number, z in zip(numbers, statistic.z(shuffles, numbers), strict=True):
-                maxima[number] = enhance(enhancers[worker], z, enhanced)
-                # At a grayordinate one direction is 0: the larger is the enhanced |z|.
-                counts[worker] += (enhanced.max(axis=0) if joined else enhanced) >= threshold
-        finally:
-            idle.put(worker)
-        return numbers
-
-    with ThreadPoolExecutor(max_workers=len(enhancers)) as pool:
-        for numbers in pool.map(work, chunks):
-            if progress is not None:
-                progress(numbers.stop, shuffles.n)
-    total = np.sum(counts, axis=0)
-    return _Shuffled(
-        dict(zip(options.directions, observed, strict=True)),
-        dict(zip(options.directions, total, strict=True)),
+    z = statistic.z(shuffles, range(1))[0]
+    enhanced = np.empty(statistic.n)
+    first = enhancer.enhance(z, enhanced, options.tfce_directions)
+    maxima = np.empty((shuffles.n, 1 if joined else len(first), enhancer.n_partitions))
+    maxima[0] = first.max(axis=0, keepdims=True) if joined else first
+    observed = _Observed(
+        np.sign(z), multiplicity.tie_threshold(enhanced, float(enhanced.max())), options
+    )
+    workers = run_chunks(
+        range(1, shuffles.n),
+        _CHUNK,
+        lambda: _Worker(statistic, shuffles, enhancer.twin(), observed, maxima),
+        options.threads,
+        progress,
+    )
+    # The data as they are count too.
+    count = 1 + np.sum([worker.counts for worker in workers], axis=0)
+    signs = dict(zip(options.directions, (1, -1), strict=False))
+    # In the other direction the enhanced value is 0, which every shuffle reaches.
+    return Shuffled(
+        {name: np.where(observed.sign == sign, enhanced, 0.0) for name, sign in signs.items()},
+        {name: np.where(observed.sign == sign, count, shuffles.n) for name, sign in signs.items()},
         maxima,
     )
+
+
+class _Observed(NamedTuple):
+    """What shuffles are compared with at each grayordinate."""
+
+    sign: Floats
+    threshold: Floats
+    options: TestOptions
+
+
+class _Worker:
+    """Counts of one thread; rows of the shared maxima."""
+
+    def __init__(
+        self,
+        statistic: CombinedStatistic,
+        shuffles: ShuffleSet,
+        enhancer: Enhancer,
+        observed: _Observed,
+        maxima: Floats,
+    ) -> None:
+        self._statistic, self._shuffles, self._enhancer = statistic, shuffles, enhancer
+        self._observed, self._maxima = observed, maxima
+        self._out = np.empty(statistic.n)
+        self.counts = np.zeros(statistic.n, dtype=np.int64)
+
+    def work(self, numbers: range) -> None:
+        sign, threshold, options = self._observed
+        for number, z in zip(numbers, self._statistic.z(self._shuffles, numbers), strict=True):
+            found = self._enhancer.enhance(z, self._out, options.tfce_directions)
+            if options.tails == 'two':
+                found = found.max(axis=0, keepdims=True)
+            self._maxima[number] = found
+            _count(z, self._out, sign, threshold, options.tails == 'each', self.counts)
+
+
+@njit(nogil=True, cache=True)
+def _count(z, enhanced, sign, threshold, one_sided, counts):
+    """Add 1 where a shuffle reaches the threshold, if one-sided in the observed direction."""
+    for i in range(len(z)):
+        there = enhanced[i]
+        if one_sided:
+            there = there if z[i] * sign[i] > 0 else 0.0
+        counts[i] += there >= threshold[i]
 
 
 def _lowest_p(
@@ -394,7 +351,7 @@ def _lowest_p(
         some, parts = RestrictedShuffles(shuffles, most.rows), most.parts
     same, mirrored = same_as_identity(some, parts)
     n_equal = int(same.sum()) + (int(mirrored.sum()) if options.tails == 'two' else 0)
-    return multiplicity.lowest_corrected_p(shuffles.n, n_equal, n_partitions)
+    return multiplicity.lowest_corrected_p(shuffles.n, n_equal, n_partitions, options.joint)
 
 
 def _check_assumptions(

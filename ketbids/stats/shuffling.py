@@ -3,19 +3,49 @@
 import math
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ketbids.errors import InputError
 
-__all__ = ['Kind', 'RestrictedShuffles', 'ShuffleSet', 'make_shuffles']
+__all__ = ['Kind', 'RestrictedShuffles', 'ShuffleSet', 'Shuffles', 'make_shuffles']
+__all__ += ['RANKS', 'SHUFFLES', 'label_codes', 'n_arrangements', 'random_words']
 
 Kind = Literal['flips', 'permutations']
 
-# Words of the generator's counter: the draw, the shuffle's number, the purpose.
-_SHUFFLES, _RANKS = 0, 1
+#: Purposes of random numbers: the shuffle itself, or which of the possible ones are drawn.
+SHUFFLES, RANKS = 0, 1
+
+
+class Shuffles(Protocol):
+    """Any set of shuffles of the rows of a design; number 0 is the identity.
+
+    Safe to share between threads.
+    """
+
+    @property
+    def n(self) -> int:
+        """Number of shuffles, the identity included."""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the design."""
+
+    @property
+    def n_possible(self) -> int:
+        """Number of different shuffles that exist."""
+
+    @property
+    def exhaustive(self) -> bool:
+        """Whether the set holds each possible shuffle once."""
+
+    def shuffle(self, number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Shuffle ``number`` as row numbers and signs.
+
+        Row i of the shuffled design is ``signs[i]`` times row ``rows[i]`` of the design.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +105,11 @@ class ShuffleSet:
             if self._ranks is not None:
                 flipped = (self._ranks[number] >> rows) & 1
             else:
-                flipped = _stream(self.seed, number, _SHUFFLES, self.n_rows) >> np.uint64(63)
+                flipped = random_words(self.seed, number, SHUFFLES, self.n_rows) >> np.uint64(63)
             return rows, 1.0 - 2.0 * flipped.astype(np.float64)
         if self._table is not None:
             return self._table[number].astype(np.int64), signs
-        random = _stream(self.seed, number, _SHUFFLES, self.n_rows)
+        random = random_words(self.seed, number, SHUFFLES, self.n_rows)
         if self._ranks is None:
             return np.argsort(random, kind='stable'), signs
         return self._labelled(_unrank(int(self._ranks[number]), self.labels), random), signs
@@ -104,7 +134,7 @@ class ShuffleSet:
         rows, signs = self.shuffle(number)
         if self._table is None or number == 0:
             return rows, signs
-        random = _stream(self.seed, number, _SHUFFLES, self.n_rows)
+        random = random_words(self.seed, number, SHUFFLES, self.n_rows)
         places = np.argsort(self.labels, kind='stable')
         return self._labelled(self.labels[rows][places], random), signs
 
@@ -133,7 +163,8 @@ class RestrictedShuffles:
     """
 
     def __init__(self, shuffles: ShuffleSet, rows: npt.NDArray[np.integer]) -> None:
-        self.n = shuffles.n
+        self.n, self.n_rows = shuffles.n, len(rows)
+        self.n_possible, self.exhaustive = shuffles.n_possible, shuffles.exhaustive
         self._shuffles, self._rows = shuffles, rows
         self._place = np.full(shuffles.n_rows, -1)
         self._place[rows] = np.arange(len(rows))
@@ -186,9 +217,9 @@ def make_shuffles(
         raise InputError(f'The number of shuffles must be at least 1, not {n_shuffles}.')
     if not 0 <= seed < 1 << 128:
         raise InputError(f'The seed must be a number from 0 to 2^128 - 1, not {seed}.')
-    codes = _label_codes(kind, labels)
+    codes = _codes(kind, labels)
     n_rows = len(codes)
-    possible = 1 << n_rows if kind == 'flips' else _n_arrangements(np.bincount(codes).tolist())
+    possible = 1 << n_rows if kind == 'flips' else n_arrangements(np.bincount(codes).tolist())
     if possible == 1:
         raise InputError(
             'Only one permutation is possible: all rows of the tested columns are equal, so '
@@ -201,40 +232,68 @@ def make_shuffles(
     if exhaustive and kind == 'flips':
         ranks = np.arange(n)
     elif not exhaustive and possible <= 2 * n_shuffles:
-        random = _stream(seed, 0, _RANKS, possible - 1)
+        random = random_words(seed, 0, RANKS, possible - 1)
         drawn = 1 + np.argsort(random, kind='stable')[: n - 1]
         ranks = np.concatenate([[0], drawn])
     return ShuffleSet(kind, n, n_rows, possible, exhaustive, seed, codes, table, ranks)
 
 
-def _label_codes(kind: Kind, labels: int | npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Number of each row among the sorted different rows; shape (n_rows,)."""
+def _codes(kind: Kind, labels: int | npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Label of each row; all 0 for flips."""
     if isinstance(labels, int | np.integer):
         if kind == 'permutations':
             raise InputError('Permutations need the label of each row, not only their number.')
         return np.zeros(int(labels), dtype=np.int64)
+    if kind == 'flips':
+        return np.zeros(len(np.asarray(labels)), dtype=np.int64)
+    return label_codes(labels)
+
+
+def label_codes(labels: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Number of each row among the sorted different rows.
+
+    Parameters
+    ----------
+    labels : array_like, shape (n_rows,) or (n_rows, n_columns)
+        Rows that differ by rounding only (a column that was centred) are the same label.
+
+    Returns
+    -------
+    ndarray of int, shape (n_rows,)
+        From 0.
+    """
     values = np.asarray(labels, dtype=np.float64)
     values = values.reshape(len(values), -1)
-    if kind == 'flips':
-        return np.zeros(len(values), dtype=np.int64)
-    # Values that differ by rounding only (a column that was centred) are the same label.
     scale = np.abs(values).max(axis=0)
     rounded = np.round(values / np.where(scale > 0, scale, 1), 10) + 0.0
     return np.unique(rounded, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
-def _n_arrangements(counts: list[int]) -> int:
-    """Number of different sequences of labels that occur so often."""
+def n_arrangements(counts: list[int]) -> int:
+    """Number of different sequences of labels that occur as often as ``counts`` say."""
     below = reduce(lambda product, count: product * math.factorial(count), counts, 1)
     return math.factorial(sum(counts)) // below
 
 
-def _stream(seed: int, number: int, purpose: int, size: int) -> npt.NDArray[np.uint64]:
-    """Raw 64-bit draws of one shuffle.
+def random_words(
+    seed: int, number: int, purpose: int, size: int, stream: int = 0
+) -> npt.NDArray[np.uint64]:
+    """Raw 64-bit draws of one shuffle, by a counter-based generator (Philox).
 
     Raw, because NumPy promises the same numbers in later versions for bit generators only.
+
+    Parameters
+    ----------
+    seed, number, purpose, stream : int
+        The draws are a function of these.
+    size : int
+        How many.
+
+    Returns
+    -------
+    ndarray of uint64, shape (size,)
     """
-    counter = np.array([0, number, purpose, 0], dtype=np.uint64)
+    counter = np.array([0, number, purpose, stream], dtype=np.uint64)
     return np.random.Philox(counter=counter, key=seed).random_raw(size)
 
 
@@ -272,7 +331,7 @@ def _unrank(rank: int, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
             if count == 0:
                 continue
             counts[label] -= 1
-            starting_so = _n_arrangements(counts)
+            starting_so = n_arrangements(counts)
             if rank < starting_so:
                 sequence.append(label)
                 break

@@ -1,29 +1,30 @@
-"""t to z, accurate far into the tails and fast for many values."""
+"""t and F to z, accurate far into the tails."""
 
 import numpy as np
 import numpy.typing as npt
-from scipy import interpolate, special
+from scipy import special
 
-__all__ = ['LARGEST_RATIO', 'conversion_table', 'z_from_t']
+__all__ = ['LARGEST_RATIO', 'parametric_p', 'z_from_f', 'z_from_t']
+
+Floats = npt.NDArray[np.float64]
 
 #: Largest explained over unexplained sum of squares that is told from a perfect fit.
 LARGEST_RATIO = 1e14
-#: Distance between the nodes of the table; the cubic between them is right to about 1e-12.
-STEP = 1 / 128
 
 _SMALLEST_P = 1e-290
 _LARGEST_T = 1e100
+_LARGEST_F = 1e200
 
 
-def z_from_t(t: npt.ArrayLike, dof: float) -> npt.NDArray[np.float64]:
+def z_from_t(t: npt.ArrayLike, dof: npt.ArrayLike) -> Floats:
     """Standard normal deviate with the same tail probability as Student's t.
 
     Parameters
     ----------
     t : array_like
         t statistics; infinite ones are taken as 1e100.
-    dof : float
-        Degrees of freedom, > 0.
+    dof : array_like
+        Degrees of freedom, > 0; one, or one for each value of ``t``.
 
     Returns
     -------
@@ -38,56 +39,91 @@ def z_from_t(t: npt.ArrayLike, dof: float) -> npt.NDArray[np.float64]:
     """
     values = np.asarray(t, dtype=np.float64)
     size = np.minimum(np.abs(values.reshape(-1)), _LARGEST_T)
+    df = np.broadcast_to(np.asarray(dof, dtype=np.float64), values.shape).reshape(-1)
     square = size**2
-    x, y = dof / (dof + square), square / (dof + square)
+    x, y = df / (df + square), square / (df + square)
     # x and y add up to 1: the smaller one has the digits.
     tail = 0.5 * np.where(
-        square > dof,
-        special.betainc(dof / 2, 0.5, x),
-        special.betaincc(0.5, dof / 2, y),
+        square > df,
+        special.betainc(df / 2, 0.5, x),
+        special.betaincc(0.5, df / 2, y),
     )
     # So it is with the tail and the probability between -t and t.
-    z = np.sqrt(2) * special.erfinv(special.betainc(0.5, dof / 2, y))
+    z = np.sqrt(2) * special.erfinv(special.betainc(0.5, df / 2, y))
     beyond = tail < 0.25
     z[beyond] = -special.ndtri(tail[beyond])
     far = tail < _SMALLEST_P
-    z[far] = -special.ndtri_exp(_log_tail(size[far], dof))
+    log_tail = np.log(0.5) + _log_beta_tail(df[far] / 2, 0.5, df[far] / square[far])
+    z[far] = -special.ndtri_exp(log_tail)
     return np.copysign(z.reshape(values.shape), values)
 
 
-def _log_tail(t: npt.NDArray[np.float64], dof: float) -> npt.NDArray[np.float64]:
-    """Logarithm of the upper tail of Student's t; for t far out."""
-    a, b = dof / 2, 0.5
-    log_x = -np.log1p(t**2 / dof)
+def z_from_f(f: npt.ArrayLike, rank: int, dof: npt.ArrayLike) -> Floats:
+    """Standard normal deviate with the same upper tail probability as F.
+
+    Parameters
+    ----------
+    f : array_like
+        F statistics, >= 0; what is outside of 1e-200 to 1e200 is taken as these.
+    rank : int
+        Degrees of freedom of the numerator.
+    dof : array_like
+        Degrees of freedom of the denominator, > 0; one, or one for each value of ``f``.
+
+    Returns
+    -------
+    ndarray, the shape of ``f``
+        z, finite (NaN where ``f`` is), negative below the median of F.
+
+    Notes
+    -----
+    With x = rank f / (rank f + dof), the lower tail is I_x(rank/2, dof/2), and the upper one is
+    I_{1 - x}(dof/2, rank/2); z comes from the smaller of them, as in PALM (``palm_gtoz``).
+    """
+    values = np.asarray(f, dtype=np.float64)
+    size = np.clip(values.reshape(-1), 1 / _LARGEST_F, _LARGEST_F)
+    df = np.broadcast_to(np.asarray(dof, dtype=np.float64), values.shape).reshape(-1)
+    ratio = rank * size / df
+    x, y = ratio / (1 + ratio), 1 / (1 + ratio)
+    lower = special.betainc(rank / 2, df / 2, x)
+    upper = special.betainc(df / 2, rank / 2, y)
+    above = upper < lower
+    z = np.where(above, -special.ndtri(upper), special.ndtri(lower))
+    far = above & (upper < _SMALLEST_P)
+    z[far] = -special.ndtri_exp(_log_beta_tail(df[far] / 2, rank / 2, 1 / ratio[far]))
+    far = ~above & (lower < _SMALLEST_P)
+    z[far] = special.ndtri_exp(_log_beta_tail(rank / 2, df[far] / 2, ratio[far]))
+    return z.reshape(values.shape)
+
+
+def _log_beta_tail(a: Floats | float, b: Floats | float, odds: Floats) -> Floats:
+    """Logarithm of the incomplete beta function I_x(a, b), x = odds / (1 + odds), x small."""
+    log_x = -np.log1p(1 / odds)
     return (
-        np.log(0.5)
-        + a * log_x
-        - b * np.log1p(dof / t**2)
+        a * log_x
+        - b * np.log1p(odds)
         - np.log(a)
         - special.betaln(a, b)
         + np.log(special.hyp2f1(a + b, 1.0, a + 1, np.exp(log_x)))
     )
 
 
-def conversion_table(dof: float) -> npt.NDArray[np.float64]:
-    """Cubic pieces of z as a function of u = sqrt(dof log(1 + t^2 / dof)).
+def parametric_p(z: npt.ArrayLike, two_tailed: bool = False) -> Floats:
+    """P of a normal deviate, without shuffles.
 
-    z is nearly u itself, and smooth in it, so that one table serves any t up to
-    ``sqrt(dof * LARGEST_RATIO)``.
+    For a z that comes from t, F, v or G it is the p of these.
 
     Parameters
     ----------
-    dof : float
-        Degrees of freedom.
+    z : array_like
+    two_tailed : bool
+        p of both tails, as PALM saves it with ``-twotail``; else that of the upper tail.
 
     Returns
     -------
-    ndarray, shape (n_pieces, 4)
-        Coefficients of 1, d, d^2 and d^3, where piece k holds from u = k STEP and d = u - k STEP.
+    ndarray, the shape of ``z``
     """
-    largest = np.sqrt(dof * np.log1p(LARGEST_RATIO))
-    nodes = np.arange(int(largest / STEP) + 3) * STEP
-    z = z_from_t(np.sqrt(dof * np.expm1(nodes**2 / dof)), dof)
-    # z is an odd function of u: no curvature at 0.
-    spline = interpolate.CubicSpline(nodes, z, bc_type=('natural', 'not-a-knot'))
-    return np.ascontiguousarray(spline.c[::-1].T)
+    values = np.asarray(z, dtype=np.float64)
+    if two_tailed:
+        return 2 * special.ndtr(-np.abs(values))
+    return special.ndtr(-values)

@@ -9,7 +9,8 @@ from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
 from ketbids.interfaces.atlas import GroupAtlas
-from ketbids.interfaces.inference import ClusterTables, GroupTest
+from ketbids.interfaces.inference import ClusterTables, GroupTest, GroupTestBase
+from ketbids.interfaces.palm import PalmTest
 from ketbids.interfaces.reports import AnalysisFigures
 from ketbids.interfaces.roi import AssociateScores, RoiMeans
 from ketbids.settings import Settings
@@ -28,6 +29,9 @@ ATLAS_OUTPUTS = (
     *('midthickness', 'inflated', 'desikan_killiany', 'agreement', 'yeo7'),
     *('density', 'mesh'),
 )
+#: What does the shuffles, with the same inputs and outputs.
+ENGINES: Mapping[str, type[GroupTestBase]] = {'native': GroupTest, 'palm': PalmTest}
+
 TEST_OUTPUTS = ('maps', 'plain', 'pos', 'neg', 'nullmax', 'summary')
 
 
@@ -45,6 +49,8 @@ class AnalysisPlan:
     predictors, weights : sequences
         Columns of the design matrix and their weights.
     scheme : {'flips', 'permutations'}
+    variance_columns : tuple of str
+        Predictors whose equal rows share one variance; empty: all rows do.
     midthickness : tuple of (Path, Path)
         Left and right surface of every map in the design.
     stamp : str
@@ -72,6 +78,7 @@ class AnalysisPlan:
     metadata: Mapping[str, Any]
     scores: Mapping[str, float] = field(default_factory=dict)
     definitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    variance_columns: tuple[str, ...] = ()
 
 
 def init_atlas_wf(
@@ -129,7 +136,7 @@ def init_atlas_wf(
 
 def init_test_wf(
     *,
-    test: GroupTest,
+    test: GroupTestBase,
     maps_file: str,
     atlas: str,
     num_threads: int,
@@ -140,7 +147,7 @@ def init_test_wf(
 
     Parameters
     ----------
-    test : GroupTest
+    test : GroupTest or PalmTest
         The interface with design, contrast and options set.
     maps_file : str
         Table of all maps of the first-level contrast.
@@ -256,7 +263,7 @@ def init_analysis_wf(settings: Settings, plan: AnalysisPlan) -> pe.Workflow:
     inputnode = pe.Node(
         niu.IdentityInterface(fields=[*ATLAS_OUTPUTS, 'parcels']), name='inputnode'
     )
-    test = GroupTest(
+    test = ENGINES[group.engine](
         design_file=str(plan.design_file),
         base_directory=output_dir,
         stamp=plan.stamp,
@@ -269,6 +276,11 @@ def init_analysis_wf(settings: Settings, plan: AnalysisPlan) -> pe.Workflow:
         seed=group.seed,
         tails=group.tails,
         min_coverage=group.min_coverage,
+        tfce=group.tfce,
+        joint=group.joint,
+        connectivity=group.connectivity,
+        within_structure=group.within_structure,
+        variance_columns=list(plan.variance_columns),
         num_threads=settings.resources.omp_nthreads,
     )
     test_wf = init_test_wf(

@@ -50,11 +50,18 @@ _ATLAS_TEXT = {
 _STATISTIC_TEXT = {
     'effect': 'Contrast estimate, in the unit of the first-level effects.',
     'variance': 'Variance of the contrast estimate.',
-    't': "Student's t.",
+    'stderr': 'Standard error of the contrast estimate.',
+    'cilow': 'Lower limit of the 95 % confidence interval of the contrast estimate, parametric, '
+    'at the grayordinate alone.',
+    'cihigh': 'Upper limit of that interval.',
+    'cohend': "Cohen's d: contrast estimate by the residual standard deviation.",
+    't': "Student's t; with variance groups the v of Aspin and Welch.",
     'z': 'Normal deviate with the same tail as t.',
+    'n': 'Number of maps with a value.',
     'coverage': 'Share of the maps of the analysis that have a value.',
-    'tfce': 'Threshold-free cluster enhancement of z, exact integral; 0 where z points elsewhere.',
-    'puncorrected': 'p of the TFCE value by shuffling, uncorrected.',
+    'tfce': 'Threshold-free cluster enhancement of z; 0 where z points elsewhere.',
+    'puncorrected': 'p of the TFCE value by shuffling, uncorrected. Of PALM with both tails, NaN '
+    'unless all shuffles were done.',
     'pfwe': 'p of the TFCE value, family-wise error corrected over all grayordinates.',
     'logpfwe': '-log10 of pfwe.',
 }

@@ -81,3 +81,24 @@ def test_two_lines_for_one_participant(study, capsys):
         'participants.tsv, lines 2 and 3: more than one row of sub-01. Keep one.'
         in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'code', 'words'),
+    [
+        ((), 4, 'there is no palm on the PATH. Set KETBIDS_PALM'),
+        (('--tfce', 'exact'), 2, 'no exact TFCE'),
+        (('--min-coverage', '0.9'), 2, 'use --min-coverage 1'),
+        (('--within-structure',), 2, 'leave --within-structure out'),
+        (('--seed', '99999999999'), 2, 'seeds up to'),
+    ],
+)
+def test_palm_is_looked_for_before_anything_runs(
+    study, capsys, monkeypatch, arguments, code, words
+):
+    monkeypatch.delenv('KETBIDS_PALM', raising=False)
+    monkeypatch.setenv('PATH', str(study))
+    assert run(study, '--engine', 'palm', *arguments) == code
+    assert words in capsys.readouterr().err
+    assert not (study / 'out' / 'group').exists()
+    assert not (study / 'out' / 'group.html').exists()

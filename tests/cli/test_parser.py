@@ -68,6 +68,31 @@ def test_defaults(level):
     assert not settings.resources.stop_on_first_crash
 
 
+def test_how_shuffles_are_made():
+    group = resolve().group
+    assert (group.engine, group.tfce, group.joint) == ('native', 'exact', 'minp')
+    assert (group.connectivity, group.within_structure) == (6, False)
+    given = ('--joint', 'sidak', '--connectivity', '26', '--within-structure')
+    group = resolve(*given, '--tfce', '100').group
+    assert (group.tfce, group.joint) == ('100', 'sidak')
+    assert (group.connectivity, group.within_structure) == (26, True)
+
+
+def test_palm_has_one_kind_of_tfce():
+    """What it has is the default with it; what was asked for is kept, and refused later."""
+    assert resolve('--engine', 'palm').group.tfce == '100'
+    assert resolve('--engine', 'palm', '--tfce', 'exact').group.tfce == 'exact'
+
+
+def test_the_paper_used_palm(config):
+    assert resolve('--preset', 'sahib2020').group.tfce == '100'
+    assert resolve('--preset', 'sahib2020').group.joint == 'minp'
+    assert resolve('--preset', 'sahib2020', '--tfce', 'exact').group.tfce == 'exact'
+    given = config('engine = "palm"\nconnectivity = 18\nwithin-structure = true\n')
+    group = resolve(*given).group
+    assert (group.engine, group.connectivity, group.within_structure) == ('palm', 18, True)
+
+
 def test_zero_is_not_the_default():
     first = resolve('--smoothing-fwhm', '0', '--high-pass', '0').first_level
     assert (first.smoothing_fwhm, first.high_pass) == (0, 0)
@@ -96,6 +121,10 @@ def test_threads_of_the_group_follow_processes():
         (('--hrf-model', 'fir'), 'invalid choice'),
         (('--tails', 'one'), 'invalid choice'),
         (('--preset', 'other'), 'invalid choice'),
+        (('--engine', 'spm'), 'invalid choice'),
+        (('--tfce', '50'), 'invalid choice'),
+        (('--joint', 'holm'), 'invalid choice'),
+        (('--connectivity', '8'), 'invalid choice'),
         (('--partic', '01'), 'unrecognized arguments'),
         (('--unknown',), 'unrecognized arguments'),
     ],

@@ -1,9 +1,12 @@
 """Maps of one group must have been made alike."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
-from ketbids.cli.planning import common_settings
+from ketbids.cli.planning import common_settings, variance_columns
 from ketbids.errors import InputError
 from ketbids.io.files import write_json
 from ketbids.io.preprocessed import AVERAGE_SURFACES
@@ -80,3 +83,26 @@ def test_maps_of_another_model(group):
     turned = {**MADE, 'ConditionWeights': {'correctGo': 1.0, 'correctNogo': -1.0}}
     with pytest.raises(InputError, match=r'contrast nogoVsGo is .* but the model file says'):
         group(turned, turned)
+
+
+def design_of(groups):
+    names = ('group[HC]', 'group[TRD]', 'age')
+    columns = {name: [float(name == f'group[{g}]') for g in groups] for name in names[:2]}
+    rows = pd.DataFrame(columns | {'age': [float(n) for n in range(len(groups))]})
+    return SimpleNamespace(names=names, rows=rows)
+
+
+def test_variance_groups_are_rows_that_are_equal_in_the_columns_of_a_factor():
+    analysis = load_model().analysis('hcVsTrd')
+    design = design_of(['HC'] * 3 + ['TRD'] * 4)
+    assert variance_columns(analysis, design) == ()
+    analysis = dataclasses.replace(analysis, variance_groups='group')
+    assert variance_columns(analysis, design) == ('group[HC]', 'group[TRD]')
+
+
+@pytest.mark.parametrize('factor', ['group', 'age', 'sex'])
+def test_variance_groups_have_enough_maps(factor):
+    """Two of one group; a number that makes a group of everybody; one that was left out."""
+    analysis = dataclasses.replace(load_model().analysis('hcVsTrd'), variance_groups=factor)
+    with pytest.raises(InputError, match=f'{factor} does not make two or more groups of at least'):
+        variance_columns(analysis, design_of(['HC'] * 2 + ['TRD'] * 5))

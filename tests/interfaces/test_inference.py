@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from nipype.interfaces.base import TraitError
 
 from ketbids.errors import InputError
@@ -96,6 +97,92 @@ def test_the_planted_effect_is_found(brain, data, test_group):
     assert summary['Exhaustive']
 
 
+def test_how_large_and_how_sure(brain, data, test_group):
+    """Of two groups: pooled, and by hand; where a map is missing with the rest."""
+    data[7, 5] = np.nan
+    group = np.array([1.0, 0, 0, 1, 1, 0, 0, 0])
+    rows = one_sample(brain, data)
+    rows['a'], rows['b'] = group, 1 - group
+    given = {'scheme': 'permutations', 'n_shuffles': 8, 'min_coverage': 0.8}
+    found = test_group(rows, ('a', 'b'), (1.0, -1.0), **given)
+    maps = {name: values(found.maps[name]).astype(float) for name in PLAIN}
+    for column, present in ((3, np.arange(8)), (5, np.arange(7))):
+        one = data[present[group[present] == 1], column]
+        other = data[present[group[present] == 0], column]
+        squares = one.var() * len(one) + other.var() * len(other)
+        dof = len(present) - 2
+        pooled = np.sqrt(squares / dof)
+        effect = one.mean() - other.mean()
+        error = pooled * np.sqrt(1 / len(one) + 1 / len(other))
+        reach = scipy.stats.t.ppf(0.975, dof) * error
+        expected = {'effect': effect, 'stderr': error, 'cilow': effect - reach}
+        expected |= {'cihigh': effect + reach, 'cohend': effect / pooled, 'n': len(present)}
+        for name, value in expected.items():
+            assert maps[name][column] == pytest.approx(value, rel=1e-5), name
+
+
+@pytest.mark.parametrize(('within', 'joined'), [(False, True), (True, False)])
+def test_voxels_of_other_structures(brain, data, test_group, atlas_files, within, joined):
+    """Putamen and pallidum touch: one cluster, or two if none may cross."""
+    data[:, ~brain.models.is_surface] += 5
+    rows = one_sample(brain, data)
+    found = test_group(rows, n_shuffles=256, connectivity=18, within_structure=within)
+    summary = json.loads(Path(found.summary).read_text())
+    assert (summary['Connectivity'], summary['WithinStructure']) == (18, within)
+    table = read_table(Path(tables(brain, found, atlas_files).table))
+    voxels = table[~table['structure'].str.startswith('cortex')]
+    assert len(voxels) == (2 if joined else 3)
+
+
+def test_joint_rule_and_kind_of_tfce(brain, data, test_group):
+    rows = one_sample(brain, data)
+    smallest = {}
+    for joint in ('minp', 'bonferroni', 'sidak'):
+        found = test_group(rows, n_shuffles=256, joint=joint, tfce='100')
+        summary = json.loads(Path(found.summary).read_text())
+        assert (summary['JointCorrection'], summary['TFCE']) == (joint, 'sum over 100 heights')
+        smallest[joint] = summary['SmallestP']['pos']
+    # The largest of 256 flips, and its mirror image; cortex and voxels.
+    assert smallest['bonferroni'] == pytest.approx(2 * 2 / 256)
+    assert smallest['sidak'] == pytest.approx(1 - (1 - 2 / 256) ** 2)
+    heights = values(found.maps['tfce_pos'])
+    exact = test_group(rows, n_shuffles=256)
+    assert json.loads(Path(exact.summary).read_text())['TFCE'] == 'exact integral'
+    integral = values(exact.maps['tfce_pos'])
+    assert not np.array_equal(heights, integral)
+    assert heights.max() == pytest.approx(integral.max(), rel=0.05)
+
+
+def test_groups_may_vary_differently(brain, data, test_group):
+    """Without covariates v is the t of Welch."""
+    group = np.array([1.0, 1, 1, 0, 0, 0, 0, 0])
+    data[group == 1] *= 4
+    rows = one_sample(brain, data)
+    rows['g[a]'], rows['g[b]'] = group, 1 - group
+    given = {'scheme': 'permutations', 'n_shuffles': 100}
+    columns = ('g[a]', 'g[b]')
+    for groups in ([], list(columns)):
+        found = test_group(rows, columns, (1.0, -1.0), variance_columns=groups, **given)
+        summary = json.loads(Path(found.summary).read_text())
+        assert summary['VarianceGroups'] == (2 if groups else 1)
+        warned = any('VarianceGroups in the model' in w for w in summary['Warnings'])
+        assert warned == (not groups)
+    welch = scipy.stats.ttest_ind(data[group == 1], data[group == 0], equal_var=False)
+    np.testing.assert_allclose(values(found.maps['t']), welch.statistic, rtol=1e-4)
+    low, high = welch.confidence_interval()
+    np.testing.assert_allclose(values(found.maps['cilow']), low, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(values(found.maps['cihigh']), high, rtol=1e-3, atol=1e-3)
+    data[7, 5] = np.nan
+    rows['path'] = one_sample(brain, data)['path']
+    with pytest.raises(InputError, match='take VarianceGroups out of the analysis'):
+        test_group(
+            *(rows, columns, (1.0, -1.0)),
+            variance_columns=list(columns),
+            min_coverage=0.8,
+            **given,
+        )
+
+
 def test_a_difference_is_a_subtraction(brain, data, test_group):
     other = np.random.default_rng(1).normal(size=data.shape)
     direct = test_group(one_sample(brain, data - other))
@@ -148,8 +235,9 @@ def test_missing_data_leave_the_mask(brain, data, test_group):
     assert summary['MinimumCoverage'] == 1
     assert (summary['GrayordinatesIncomplete'], summary['GrayordinatesLost']) == (0, 1)
     for name, path in found.maps.items():
-        expected = [] if name == 'coverage' else [5]
+        expected = [] if name in ('n', 'coverage') else [5]
         assert np.flatnonzero(np.isnan(values(path))).tolist() == expected
+    assert values(found.maps['n'])[4:7].tolist() == [8, 7, 8]
     coverage = values(found.maps['coverage'])
     assert coverage[5] == pytest.approx(7 / 8)
     assert (np.delete(coverage, 5) == 1).all()

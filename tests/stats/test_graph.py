@@ -75,6 +75,20 @@ def test_structures_that_touch_are_joined_and_those_apart_are_not(brain):
     assert not matrix[where(LEFT)][:, where(PUTAMEN)].any()
 
 
+def test_structures_that_touch_can_be_kept_apart(brain):
+    whole = brain.graph.matrix().toarray()
+    apart = adjacency(brain.models, brain.surfaces, within_structure=True).matrix().toarray()
+    structure = brain.models.structure
+    np.testing.assert_array_equal(apart, whole * (structure[:, None] == structure))
+    where = brain.models.where
+    assert not apart[where(PUTAMEN), where(PALLIDUM)].any()
+    # Within a structure nothing changes.
+    for name in brain.models.names:
+        part = where(name)
+        np.testing.assert_array_equal(apart[part, part], whole[part, part])
+        assert apart[part, part].any()
+
+
 def test_voxels_at_opposite_sides_of_the_grid_are_not_neighbours():
     voxel = np.array([[0, 0, 0], [0, 0, 3], [0, 3, 0], [3, 3, 3]], dtype=np.int32)
     models = BrainModels(
@@ -87,6 +101,7 @@ def test_restrict_is_the_submatrix(brain):
     keep = np.random.default_rng(0).random(len(brain)) < 0.6
     found = restrict(brain.graph, keep).matrix().toarray()
     np.testing.assert_array_equal(found, brain.graph.matrix().toarray()[keep][:, keep])
+    assert restrict(brain.graph, np.ones(len(brain), bool)) is brain.graph
 
 
 def test_vertex_areas_by_hand():
@@ -144,3 +159,13 @@ def test_areas_that_are_not_finite_are_refused(brain):
 def test_an_unknown_connectivity_is_refused(brain):
     with pytest.raises(InputError, match='8 neighbours; use 6'):
         adjacency(brain.models, brain.surfaces, 8)
+
+
+@pytest.mark.parametrize('connectivity', [6, 18, 26])
+def test_within_structures_only_edges_between_structures_go(brain, connectivity):
+    whole = adjacency(brain.models, brain.surfaces, connectivity).matrix()
+    within = adjacency(brain.models, brain.surfaces, connectivity, within_structure=True).matrix()
+    structure = brain.models.structure
+    same = structure[:, None] == structure
+    np.testing.assert_array_equal(within.toarray(), np.where(same, whole.toarray(), 0))
+    assert within.nnz < whole.nnz

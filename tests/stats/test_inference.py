@@ -9,7 +9,7 @@ from ketbids.stats.brainmodels import CORTEX, SUBCORTEX, BrainModels, Surface
 from ketbids.stats.graph import adjacency, extents
 from ketbids.stats.inference import TestOptions, permutation_test
 from ketbids.stats.shuffling import make_shuffles
-from ketbids.stats.tfce import DEFAULT_EXPONENTS
+from ketbids.stats.tfce import DEFAULT_EXPONENTS, Enhancer
 from ketbids.stats.zscore import z_from_t
 
 from .small_brain import SmallBrain, slow_t, slow_tfce
@@ -249,6 +249,43 @@ def test_one_partition_only(kept):
         np.testing.assert_allclose(found.pfwe[direction], (maxima >= reached).mean(axis=1))
 
 
+@pytest.mark.parametrize('joint', ['minp', 'bonferroni', 'sidak'])
+def test_partitions_are_joined_as_asked(joint):
+    data = noise(8, 9) + 0.5
+    found = run(data, np.ones((8, 1)), ONE, tails='each', joint=joint)
+    own = np.empty(len(BRAIN))
+    for name, part in (('cortex', CORTICAL), ('subcortex', ~CORTICAL)):
+        maxima = found.null_max[f'{name}_pos'].to_numpy()
+        reached = found.tfce['pos'][part, None] * (1 - 1e-9)
+        own[part] = (maxima >= reached).mean(axis=1)
+    if joint == 'minp':
+        assert (found.pfwe['pos'] <= np.minimum(1, 2 * own) + 1e-12).all()
+    else:
+        expected = np.minimum(1, 2 * own) if joint == 'bonferroni' else 1 - (1 - own) ** 2
+        np.testing.assert_allclose(found.pfwe['pos'], expected)
+    lowest = 1 - (255 / 256) ** 2 if joint == 'sidak' else 2 / 256
+    assert found.lowest_p == pytest.approx(lowest)
+
+
+def test_steps_of_tfce_are_those_of_each_structure():
+    data = noise(8, 9) + 0.5
+    found = run(data, np.ones((8, 1)), ONE, n_shuffles=20, tfce_steps=100)
+    structure = np.where(BRAIN.models.is_surface, BRAIN.models.structure, -1)
+    enhancer = Enhancer(
+        BRAIN.graph, BRAIN.extent, BRAIN.models.partition, steps=100, groups=structure
+    )
+    assert len(np.unique(structure)) == 3
+    out = np.empty(len(BRAIN))
+    for direction, z in (('pos', found.z), ('neg', -found.z)):
+        enhancer.enhance(z, out, 'positive')
+        np.testing.assert_allclose(found.tfce[direction], out, rtol=1e-9)
+    largest = enhancer.enhance(found.z, out, 'signed').max(axis=0)
+    assert found.null_max['cortex'][0] == pytest.approx(largest[CORTEX], rel=1e-9)
+    exact = run(data, np.ones((8, 1)), ONE, n_shuffles=20)
+    assert np.corrcoef(exact.tfce['pos'], found.tfce['pos'])[0, 1] > 0.99
+    assert not np.allclose(exact.tfce['pos'], found.tfce['pos'], rtol=1e-6)
+
+
 def test_missing_grayordinates_are_out_of_everything():
     data = noise(8, 10)
     lost = np.zeros(len(BRAIN), dtype=bool)
@@ -335,6 +372,8 @@ def test_bad_input_is_refused():
     refuse('kind', data, ones, ONE, 'rotations')
     refuse('alpha', data, ones, ONE, alpha=5)
     refuse('threads', data, ones, ONE, threads=0)
+    refuse('tfce_steps is at least 1', data, ones, ONE, tfce_steps=0)
+    refuse("joint is 'minp'", data, ones, ONE, joint='fisher')
     refuse('number of shuffles', data, ones, ONE, n_shuffles=0)
 
 
@@ -362,9 +401,10 @@ def palm_output(folder, name):
     return np.asarray(nib.load(folder / 'out' / name).dataobj, dtype=float).ravel()
 
 
+@pytest.mark.parametrize('steps', [None, 100])
 @pytest.mark.parametrize('case', ['twosample_exact', 'paired_signflip_exact'])
-def test_p_values_are_near_those_of_palm_in_a_volume(shared, case):
-    # PALM sums TFCE in 100 steps, so that its p are near and not the same.
+def test_p_values_are_near_those_of_palm_in_a_volume(shared, case, steps):
+    # The exact integral is near PALM's sum of 100 steps; the same sum gives the same p.
     folder = shared / 'reference' / 'palm' / case
     data = palm_maps(folder, ['V'])
     shape = (18, 16, 14)
@@ -379,7 +419,7 @@ def test_p_values_are_near_those_of_palm_in_a_volume(shared, case):
     kind = 'flips' if 'flip' in case else 'permutations'
     found = permutation_test(
         data, design, contrast, models, adjacency(models, {}), np.ones(n),
-        TestOptions(kind, tails='each'),
+        TestOptions(kind, tails='each', tfce_steps=steps),
     )  # fmt: skip
     for number, direction in ((1, 'pos'), (2, 'neg')):
         prefix = 'tfceV_onetail/palm_tfce_tstat'
@@ -388,6 +428,12 @@ def test_p_values_are_near_those_of_palm_in_a_volume(shared, case):
         assert ours.max() == pytest.approx(theirs.max(), rel=0.02)
         assert np.corrcoef(ours, theirs)[0, 1] > 0.999
         p = palm_output(folder, f'{prefix}_fwep_c{number}.nii.gz')[found.mask]
+        if steps:
+            np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=0)
+            np.testing.assert_allclose(found.pfwe[direction][found.mask], p, rtol=1e-6)
+            p = palm_output(folder, f'{prefix}_uncp_c{number}.nii.gz')[found.mask]
+            np.testing.assert_allclose(found.puncorrected[direction][found.mask], p, rtol=1e-6)
+            continue
         difference = np.abs(found.pfwe[direction][found.mask] - p)
         assert difference.max() < 0.06
         assert difference.mean() < 0.01

@@ -1,17 +1,16 @@
-import subprocess
-
-import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse.csgraph import connected_components
 
 from ketbids.errors import InputError
-from ketbids.stats.brainmodels import CORTEX, SUBCORTEX, BrainModels
-from ketbids.stats.graph import Graph, adjacency, extents, vertex_areas
+from ketbids.stats.brainmodels import CORTEX, SUBCORTEX
+from ketbids.stats.componenttree import DIGIT, in_decreasing_order
+from ketbids.stats.graph import Graph
 from ketbids.stats.tfce import DEFAULT_EXPONENTS, Enhancer, Exponents, tfce
 
-from .small_brain import LEFT, STEM, SmallBrain, icosphere, slow_tfce
+from .small_brain import SmallBrain, slow_tfce
 
 BRAIN = SmallBrain()
 N = len(BRAIN)
@@ -118,15 +117,141 @@ def test_nan_takes_no_part_and_joins_nothing():
     np.testing.assert_allclose(found, [8 / 3, np.nan, 1 / 3])
 
 
-def test_both_signs_and_the_maximum_of_each_partition():
+def maxima(values, partition=PARTITION):
+    return [values[partition == code].max(initial=0) for code in (CORTEX, SUBCORTEX)]
+
+
+def test_both_signs_at_once_and_the_maximum_of_each_partition():
     z = np.random.default_rng(2).standard_normal(N)
+    z[[3, 60]] = np.nan, 0
+    enhancer = Enhancer(BRAIN.graph, BRAIN.extent, PARTITION)
+    out = np.full(N, -1.0)
+    for turned in (z, -z, z):  # a third time: memory is reused
+        largest = enhancer.enhance(turned, out, 'signed')
+        positive, negative = (np.nan_to_num(enhanced(sign * turned)) for sign in (1, -1))
+        np.testing.assert_array_equal(out, positive + negative)
+        np.testing.assert_array_equal(largest, [maxima(positive), maxima(negative)])
+        largest = enhancer.twin().enhance(turned, out, 'positive')
+        np.testing.assert_array_equal(out, positive)
+        np.testing.assert_array_equal(largest, [maxima(positive)])
+
+
+def test_maps_with_nothing_in_a_direction():
     enhancer = Enhancer(BRAIN.graph, BRAIN.extent, PARTITION)
     out = np.empty(N)
-    for sign in (1.0, -1.0, 1.0):  # a third time: memory is reused
-        largest = enhancer.enhance(z, sign, out)
-        np.testing.assert_array_equal(out, enhanced(sign * z))
-        for code in (CORTEX, SUBCORTEX):
-            assert largest[code] == out[code == PARTITION].max()
+    for values in (np.zeros(N), np.full(N, np.nan)):
+        assert (enhancer.enhance(values, out, 'signed') == 0).all()
+        assert (out == 0).all()
+    assert (enhancer.enhance(np.full(N, -1.0), out, 'positive') == 0).all()
+    assert (out == 0).all()
+    found = enhancer.enhance(np.full(N, -1.0), out, 'signed')
+    assert (found[0] == 0).all()
+    assert (found[1] > 0).all()
+
+
+def test_a_hub_of_many_neighbours():
+    # More neighbours than a location has bits to remember them by.
+    n = 80
+    indices = np.concatenate([np.arange(1, n), np.zeros(n - 1)]).astype(np.int32)
+    star = Graph(np.r_[0, np.arange(n - 1, 2 * n - 1)].astype(np.int32), indices)
+    rng = np.random.default_rng(6)
+    for hub in (-1.0, 0.1, 1.5, 4.0):
+        z = np.round(rng.random(n) * 3, 1)
+        z[0] = hub
+        partition = np.zeros(n, int)
+        extent = rng.random(n)
+        expected = slow_tfce(z, star, extent, partition, DEFAULT_EXPONENTS)
+        np.testing.assert_allclose(tfce(z, star, extent, partition), expected, rtol=1e-12)
+
+
+def thresholds(largest, steps, step_height):
+    if step_height is None:
+        width = largest / steps
+        return [width + k * width for k in range(steps - 1)] + [largest], width
+    heights, here = [], step_height
+    while here <= largest:
+        heights.append(here)
+        here += step_height
+    return heights, step_height
+
+
+def slow_steps(z, partition, exponents, groups, steps=None, step_height=None, brain=BRAIN):
+    """The sum over thresholds written out, for positive values."""
+    out = np.zeros(len(z))
+    matrix = brain.graph.matrix().tocsr()
+    for group in np.unique(groups):
+        part = groups == group
+        largest = z[part].max()
+        if largest <= 0:
+            continue
+        heights, width = thresholds(largest, steps, step_height)
+        for height in heights:
+            here = np.flatnonzero(part & (z >= height))
+            _, label = connected_components(matrix[here][:, here], directed=False)
+            size = np.bincount(label, brain.extent[here])[label]
+            for k, e in zip(here, size, strict=True):
+                H, E = exponents[int(partition[k])]
+                out[k] += width * e**E * height**H
+    return out
+
+
+@pytest.mark.parametrize('by', ['partition', 'structure'])
+@pytest.mark.parametrize(
+    'rule', [{'steps': 100}, {'steps': 1}, {'steps': 7}, {'step_height': 0.1}, {'step_height': 5}]
+)
+@pytest.mark.parametrize('exponents', [DEFAULT_EXPONENTS, {0: (2.5, 0.75), 1: (0.0, 1.0)}])
+def test_steps_equal_the_sum_written_out(rule, by, exponents):
+    groups = PARTITION if by == 'partition' else np.minimum(BRAIN.models.structure, 2)
+    rng = np.random.default_rng(7)
+    enhancer = Enhancer(BRAIN.graph, BRAIN.extent, PARTITION, exponents, groups=groups, **rule)
+    out = np.empty(N)
+    for z in (rng.standard_normal(N), np.round(rng.standard_normal(N), 1), -rng.random(N)):
+        largest = enhancer.enhance(z, out, 'signed')
+        found = [
+            slow_steps(sign * z, PARTITION, exponents, groups, **rule) for sign in (1.0, -1.0)
+        ]
+        np.testing.assert_allclose(out, found[0] + found[1], rtol=1e-12)
+        np.testing.assert_allclose(largest, [maxima(found[0]), maxima(found[1])], rtol=1e-12)
+        enhancer.enhance(z, out, 'positive')
+        np.testing.assert_allclose(out, found[0], rtol=1e-12)
+
+
+def test_many_steps_approach_the_integral():
+    z = np.random.default_rng(8).standard_normal(N)
+    enhancer = Enhancer(BRAIN.graph, BRAIN.extent, PARTITION, steps=100_000)
+    out = np.empty(N)
+    enhancer.enhance(z, out, 'positive')
+    np.testing.assert_allclose(out, enhanced(z), rtol=1e-3, atol=1e-3)
+
+
+def sorted_locations(values):
+    n = len(values)
+    order, key = np.empty((2, n), np.uint32)
+    memory = key, np.empty(n, np.uint64), np.empty((2, DIGIT), np.uint32)
+    height = np.empty(n)
+    found = in_decreasing_order(values, order, height, *memory)
+    return order[:found], height[:found]
+
+
+@pytest.mark.parametrize(
+    'values',
+    [
+        np.random.default_rng(0).standard_normal(5000),
+        np.round(np.random.default_rng(1).standard_normal(5000), 1),
+        np.random.default_rng(2).permutation(np.geomspace(1e-300, 1e300, 5000)),
+        np.r_[np.random.default_rng(3).random(500) * 1e-9, 1.0],  # all but one in one bucket
+        np.random.default_rng(4).random(50) * 1e-305,
+        np.ones(100),
+        np.zeros(4),
+        np.array([0.0, 2.0]),
+    ],
+    ids=['noise', 'ties', 'any size', 'one large', 'tiny', 'equal', 'none', 'one'],
+)
+def test_the_sort_is_that_of_numpy(values):
+    order, height = sorted_locations(values)
+    expected = np.argsort(-np.abs(values), kind='stable')[: np.count_nonzero(values)]
+    np.testing.assert_array_equal(order, expected)
+    np.testing.assert_array_equal(height, np.abs(values[expected]))
 
 
 def test_values_of_very_different_size_are_sorted_rightly():
@@ -148,56 +273,22 @@ def test_bad_input():
         tfce(np.ones(N), BRAIN.graph, BRAIN.extent, np.full(N, 7))
 
 
-def test_agrees_with_workbench_on_a_surface(tmp_path, wb_command):
-    mesh = icosphere(3)
-    n = len(mesh.coordinates)
-    models = BrainModels(
-        (LEFT,),
-        np.zeros(n, np.int16),
-        np.arange(n, dtype=np.int32),
-        np.full((n, 3), -1, np.int32),
-        {LEFT: n},
-    )
-    z = np.random.default_rng(4).standard_normal(n).astype(np.float32)
-    arrays = [
-        nib.gifti.GiftiDataArray(mesh.coordinates.astype(np.float32), 'NIFTI_INTENT_POINTSET'),
-        nib.gifti.GiftiDataArray(mesh.triangles, 'NIFTI_INTENT_TRIANGLE'),
-    ]
-    surface = nib.GiftiImage(darrays=arrays)
-    metric = nib.GiftiImage(darrays=[nib.gifti.GiftiDataArray(z, 'NIFTI_INTENT_NONE')])
-    for image in (surface, metric):
-        image.meta['AnatomicalStructurePrimary'] = 'CortexLeft'
-    surface.darrays[0].meta['AnatomicalStructurePrimary'] = 'CortexLeft'
-    nib.save(surface, tmp_path / 'a.surf.gii')
-    nib.save(metric, tmp_path / 'in.func.gii')
-    command = [wb_command, '-metric-tfce', 'a.surf.gii', 'in.func.gii', 'out.func.gii']
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    theirs = nib.load(tmp_path / 'out.func.gii').darrays[0].data.astype(float)
-    graph = adjacency(models, {LEFT: mesh})
-    extent = extents(models, {LEFT: vertex_areas(mesh)})
-    ours = [tfce(sign * z.astype(float), graph, extent, models.partition) for sign in (1, -1)]
-    np.testing.assert_allclose(ours[0] - ours[1], theirs, rtol=2e-5, atol=1e-4)
+@pytest.mark.parametrize(
+    ('match', 'options'),
+    [
+        ('not both', {'steps': 100, 'step_height': 0.1}),
+        ('steps is from 1 to 1000000, not 0', {'steps': 0}),
+        ('must be above 0, not -0.1', {'step_height': -0.1}),
+        ('groups 3', {'groups': np.zeros(3, int)}),
+        ('H = -1.0, E = 1.0 are not usable', {'exponents': {0: Exponents(-1.0, 1.0)}}),
+    ],
+)
+def test_rules_that_make_no_sense_are_refused(match, options):
+    with pytest.raises(InputError, match=match):
+        Enhancer(BRAIN.graph, BRAIN.extent, PARTITION, **options)
 
 
-def test_agrees_with_workbench_in_a_volume(tmp_path, wb_command):
-    shape = (9, 8, 7)
-    z = np.random.default_rng(5).standard_normal(shape).astype(np.float32)
-    nib.save(nib.Nifti1Image(z, np.diag([2.0, 2.0, 2.0, 1.0])), tmp_path / 'in.nii')
-    command = [wb_command, '-volume-tfce', 'in.nii', 'out.nii']
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    theirs = nib.load(tmp_path / 'out.nii').get_fdata().ravel()
-    n = z.size
-    models = BrainModels(
-        (STEM,),
-        np.zeros(n, np.int16),
-        np.full(n, -1, np.int32),
-        np.argwhere(np.ones(shape, bool)).astype(np.int32),
-        {},
-        np.diag([2.0, 2.0, 2.0, 1.0]),
-        shape,
-    )
-    flat = z.ravel().astype(float)
-    graph = adjacency(models, {})
-    # Workbench measures the cluster in mm^3, 8 a voxel.
-    ours = [tfce(sign * flat, graph, np.full(n, 8.0), models.partition) for sign in (1, -1)]
-    np.testing.assert_allclose(ours[0] - ours[1], theirs, rtol=2e-5, atol=1e-4)
+def test_steps_without_end_are_refused():
+    enhancer = Enhancer(BRAIN.graph, BRAIN.extent, PARTITION, step_height=1e-7)
+    with pytest.raises(InputError, match='less than a millionth of the largest value'):
+        enhancer.enhance(np.ones(N), np.empty(N), 'positive')

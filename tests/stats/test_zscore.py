@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from ketbids.stats.zscore import LARGEST_RATIO, STEP, conversion_table, z_from_t
+from ketbids.stats.zscore import parametric_p, z_from_f, z_from_t
 
 
 @pytest.mark.parametrize('t', [0.001, 0.5, 2.0, 7.0, 45.0, 1e4, 1e8])
@@ -45,16 +45,14 @@ def test_zero_infinite_and_missing():
     assert np.isnan(found[3])
 
 
-@pytest.mark.parametrize('dof', [1, 2, 5, 34, 200])
-def test_the_table_gives_the_same(dof):
-    table = conversion_table(dof)
-    t = np.sqrt(dof) * np.concatenate([np.linspace(0, 2, 500), np.geomspace(1e-6, 9.9e6, 500)])
-    u = np.sqrt(dof * np.log1p(t**2 / dof))
-    piece = (u / STEP).astype(int)
-    assert np.sqrt(dof * np.log1p(LARGEST_RATIO)) / STEP < len(table)
-    d = (u - piece * STEP)[:, None]
-    found = (table[piece] * d ** np.arange(4)).sum(axis=1)
-    np.testing.assert_allclose(found, z_from_t(t, dof), rtol=1e-10, atol=2e-12)
+def test_degrees_of_freedom_by_location():
+    t, dof = np.array([[0.5, -3.0], [60.0, 1e9]]), np.array([[2.5, 7.0], [400.0, 30.0]])
+    found = z_from_t(t, dof)
+    for place in np.ndindex(t.shape):
+        assert found[place] == z_from_t(t[place], dof[place])
+    found = z_from_f(t**2, 3, dof)
+    for place in np.ndindex(t.shape):
+        assert found[place] == z_from_f(t[place] ** 2, 3, dof[place])
 
 
 @pytest.mark.parametrize('t', [0.01, 0.6, 1.0, 2.0, 5.0])
@@ -63,3 +61,37 @@ def test_many_degrees_of_freedom(t):
     dof = 1e6
     expected = t - (t**3 + t) / (4 * dof) + (13 * t**5 + 8 * t**3 + 3 * t) / (96 * dof**2)
     assert z_from_t(t, dof) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize('dof', [1.5, 8, 34, 300])
+def test_f_of_two_degrees_has_a_closed_form(dof):
+    """The upper tail of F with 2 and d degrees of freedom is (1 + 2 f / d)^(-d / 2)."""
+    f = np.concatenate([np.geomspace(1e-12, 1, 50), np.geomspace(1, 1e9, 50)])
+    log_tail = -dof / 2 * np.log1p(2 * f / dof)
+    z = z_from_f(f, 2, dof)
+    upper = z > 0
+    np.testing.assert_allclose(special.log_ndtr(-z[upper]), log_tail[upper], rtol=1e-11)
+    np.testing.assert_allclose(special.ndtr(z[~upper]), -np.expm1(log_tail[~upper]), rtol=1e-12)
+
+
+def test_f_with_one_degree_is_t_squared():
+    t, dof = np.array([0.3, 1.0, 4.0, 80.0]), 12
+    two_tailed = 2 * special.ndtr(-z_from_t(t, dof))
+    np.testing.assert_allclose(special.ndtr(-z_from_f(t**2, 1, dof)), two_tailed, rtol=1e-12)
+
+
+def test_f_is_increasing_and_finite():
+    f = np.concatenate([[0], np.geomspace(1e-199, 1e-8, 100), np.geomspace(1e-7, 1e199, 900)])
+    for rank, dof in ((2, 5), (4, 60), (20, 170)):
+        z = z_from_f(np.append(f, np.inf), rank, dof)
+        assert np.isfinite(z).all()
+        assert (np.diff(z[1:-1]) > 0).all()
+    assert np.isnan(z_from_f(np.nan, 2, 5))
+
+
+def test_parametric_p():
+    z = np.array([-1.0, 0.0, 3.0])
+    np.testing.assert_allclose(parametric_p(z), stats.norm.sf(z), rtol=1e-14)
+    np.testing.assert_allclose(parametric_p(z, two_tailed=True), 2 * stats.norm.sf(np.abs(z)))
+    assert parametric_p(z_from_t(2.3, 9)) == pytest.approx(stats.t.sf(2.3, 9), rel=1e-12)
+    assert parametric_p(z_from_f(2.3, 3, 9)) == pytest.approx(stats.f.sf(2.3, 3, 9), rel=1e-12)

@@ -48,7 +48,17 @@ def settings(root: Path, level: str = 'participant', **changes) -> Settings:
             high_pass=0.005,
         ),
         group=section(
-            GroupSettings, analyses=(), permutations=100, seed=0, tails='two', min_coverage=1.0
+            GroupSettings,
+            analyses=(),
+            permutations=100,
+            seed=0,
+            tails='two',
+            min_coverage=1.0,
+            engine='native',
+            tfce='exact',
+            joint='minp',
+            connectivity=6,
+            within_structure=False,
         ),
         resources=section(ResourceSettings, nprocs=2, omp_nthreads=1, mem_mb=4000),
     )

@@ -7,6 +7,8 @@ from nipype.interfaces.base import isdefined
 from nipype.pipeline.engine.utils import generate_expanded_graph
 
 from ketbids.interfaces.bids import DerivativesDataSink
+from ketbids.interfaces.inference import GroupTest
+from ketbids.interfaces.palm import PalmTest
 from ketbids.io.inventory import link_name
 from ketbids.model import load_model
 from ketbids.workflows.base import init_group_wf, init_participant_wf
@@ -215,6 +217,26 @@ def test_group_level(tmp_path, tails, associations):
     assert short(nodes, '.atlas') == [
         f'group_wf.atlas_{contrast}_wf.atlas' for contrast in ('correctGo', 'nogoVsGo')
     ]
+
+
+def test_the_engine_is_chosen_by_a_setting_and_nothing_else_changes(tmp_path):
+    plans = [plan(tmp_path, 'hcVsTrd', scheme='permutations', variance_columns=('age',))]
+    chosen = {'tfce': '100', 'joint': 'sidak', 'connectivity': 18}
+    found = {e: group(tmp_path, plans, engine=e, **chosen) for e in ('native', 'palm')}
+    name = 'group_wf.hcVsTrd_nogoVsGo_wf.test_wf.shuffle'
+    native, palm = (found[engine][1][name] for engine in ('native', 'palm'))
+    assert (type(native.interface), type(palm.interface)) == (GroupTest, PalmTest)
+    assert native.inputs.get() == palm.inputs.get()
+    assert type(native.inputs) is type(palm.inputs)
+    assert set(native.outputs.get()) == set(palm.outputs.get())
+    for key, value in chosen.items():
+        assert getattr(native.inputs, key) == value
+    assert native.inputs.variance_columns == ['age']
+    edges = [
+        {(a.fullname, b.fullname, str(d)) for a, b, d in graph.edges(data=True)}
+        for graph, _ in found.values()
+    ]
+    assert edges[0] == edges[1]
 
 
 def test_nothing_is_written_of_labels_that_nobody_has(tmp_path):
