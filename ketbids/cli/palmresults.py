@@ -1,8 +1,12 @@
 """Results of ketbids-palm: files with PALM's names."""
 
+import os
+import signal
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +54,36 @@ def write_results(
     times : sequence of float
         Seconds (of one clock) at which reading, shuffling and writing began.
     """
+    folder, beginning = os.path.split(options.prefix)
+    with _staged(Path(folder)) as stage:
+        # Joined as text: a prefix may be empty.
+        names = replace(data.names, prefix=f'{stage}/{beginning}')
+        _write_all(replace(data, names=names), outcomes, options, times)
+
+
+@contextmanager
+def _staged(folder: Path) -> Iterator[Path]:
+    """Give a folder for files that appear in `folder` together, or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='.ketbids-palm-', dir=folder) as name:
+        stage = Path(name)
+        yield stage
+        # The last one says that all are there.
+        files = sorted(stage.iterdir(), key=lambda path: path.name.endswith('_elapsed.csv'))
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            for file in files:
+                file.replace(folder / file.name)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+def _write_all(
+    data: PalmData,
+    outcomes: Sequence[Sequence[Outcome]],
+    options: PalmOptions,
+    times: Sequence[float],
+) -> None:
     writer = _Writer(data, options)
     heading = f'Configuration file for ketbids-palm {installed_version()}.'
     write_configuration(Path(data.names.configuration()), options.words, heading)

@@ -20,7 +20,8 @@ from ketbids.stats.freedman_lane import (
     same_as_identity,
 )
 from ketbids.stats.graph import Graph, restrict
-from ketbids.stats.runner import Progress, run_chunks
+from ketbids.stats.nulls import null_distributions
+from ketbids.stats.runner import Progress
 from ketbids.stats.shuffling import RestrictedShuffles, ShuffleSet, make_shuffles
 from ketbids.stats.statistic import CombinedStatistic
 from ketbids.stats.testoptions import PARTITION_NAMES, Tails, TestOptions, TestResult
@@ -30,9 +31,6 @@ __all__ = ['PARTITION_NAMES', 'Engine', 'Shuffled', 'Tails', 'TestOptions', 'Tes
 __all__ += ['permutation_test']
 
 Floats = npt.NDArray[np.float64]
-
-# Shuffles of which a thread holds the maps at a time.
-_CHUNK = 8
 
 
 class Shuffled(NamedTuple):
@@ -265,75 +263,54 @@ def _run_shuffles(
     progress: Progress | None,
 ) -> Shuffled:
     """Enhance the map of every shuffle; keep maxima and counts only."""
-    joined = options.tails == 'two'
-    z = statistic.z(shuffles, range(1))[0]
-    enhanced = np.empty(statistic.n)
-    first = enhancer.enhance(z, enhanced, options.tfce_directions)
-    maxima = np.empty((shuffles.n, 1 if joined else len(first), enhancer.n_partitions))
-    maxima[0] = first.max(axis=0, keepdims=True) if joined else first
-    observed = _Observed(
-        np.sign(z), multiplicity.tie_threshold(enhanced, float(enhanced.max())), options
+    sign = np.sign(statistic.z(shuffles, range(1))[0])
+    (null,) = null_distributions(
+        statistic,
+        shuffles,
+        [lambda: _Enhanced(enhancer.twin(), options, sign)],
+        threads=options.threads,
+        progress=progress,
     )
-    workers = run_chunks(
-        range(1, shuffles.n),
-        _CHUNK,
-        lambda: _Worker(statistic, shuffles, enhancer.twin(), observed, maxima),
-        options.threads,
-        progress,
-    )
-    # The data as they are count too.
-    count = 1 + np.sum([worker.counts for worker in workers], axis=0)
     signs = dict(zip(options.directions, (1, -1), strict=False))
     # In the other direction the enhanced value is 0, which every shuffle reaches.
     return Shuffled(
-        {name: np.where(observed.sign == sign, enhanced, 0.0) for name, sign in signs.items()},
-        {name: np.where(observed.sign == sign, count, shuffles.n) for name, sign in signs.items()},
-        maxima,
+        {name: np.where(sign == one, null.observed, 0.0) for name, one in signs.items()},
+        {name: np.where(sign == one, null.counts, shuffles.n) for name, one in signs.items()},
+        null.maxima.reshape(shuffles.n, -1, enhancer.n_partitions),
     )
 
 
-class _Observed(NamedTuple):
-    """What shuffles are compared with at each grayordinate."""
+class _Enhanced:
+    """TFCE as a measure of a map; its maxima are those of each direction and partition.
 
-    sign: Floats
-    threshold: Floats
-    options: TestOptions
+    Parameters
+    ----------
+    enhancer : Enhancer
+    options : TestOptions
+        With both tails together a direction counts as the other; with each for itself, values
+        of the other direction are 0.
+    sign : ndarray, shape (n_grayordinates,)
+        Of the observed map.
+    """
 
+    def __init__(self, enhancer: Enhancer, options: TestOptions, sign: Floats) -> None:
+        self._enhancer, self._options, self._sign = enhancer, options, sign
 
-class _Worker:
-    """Counts of one thread; rows of the shared maxima."""
-
-    def __init__(
-        self,
-        statistic: CombinedStatistic,
-        shuffles: ShuffleSet,
-        enhancer: Enhancer,
-        observed: _Observed,
-        maxima: Floats,
-    ) -> None:
-        self._statistic, self._shuffles, self._enhancer = statistic, shuffles, enhancer
-        self._observed, self._maxima = observed, maxima
-        self._out = np.empty(statistic.n)
-        self.counts = np.zeros(statistic.n, dtype=np.int64)
-
-    def work(self, numbers: range) -> None:
-        sign, threshold, options = self._observed
-        for number, z in zip(numbers, self._statistic.z(self._shuffles, numbers), strict=True):
-            found = self._enhancer.enhance(z, self._out, options.tfce_directions)
-            if options.tails == 'two':
-                found = found.max(axis=0, keepdims=True)
-            self._maxima[number] = found
-            _count(z, self._out, sign, threshold, options.tails == 'each', self.counts)
+    def __call__(self, z: Floats, out: Floats) -> Floats:
+        found = self._enhancer.enhance(z, out, self._options.tfce_directions)
+        if self._options.tails == 'two':
+            return found.max(axis=0)
+        if self._options.tails == 'each':
+            _clear_others(z, self._sign, out)
+        return found.reshape(-1)
 
 
 @njit(nogil=True, cache=True)
-def _count(z, enhanced, sign, threshold, one_sided, counts):
-    """Add 1 where a shuffle reaches the threshold, if one-sided in the observed direction."""
+def _clear_others(z, sign, out):
+    """Set to 0 what is of the other direction."""
     for i in range(len(z)):
-        there = enhanced[i]
-        if one_sided:
-            there = there if z[i] * sign[i] > 0 else 0.0
-        counts[i] += there >= threshold[i]
+        if not z[i] * sign[i] > 0:
+            out[i] = 0.0
 
 
 def _lowest_p(

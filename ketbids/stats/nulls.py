@@ -1,7 +1,7 @@
 """Null distributions: what remains of the maps of all shuffles."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,18 @@ Floats = npt.NDArray[np.float64]
 CHUNK = 8
 
 
-class MapStatistic(Protocol):
+S = TypeVar('S', bound=Shuffles)
+S_contra = TypeVar('S_contra', bound=Shuffles, contravariant=True)
+
+
+class MapStatistic(Protocol[S_contra]):
     """Statistic that has a map of z under every shuffle; shared by threads."""
 
     @property
     def n(self) -> int:
         """Number of locations."""
 
-    def z(self, shuffles: Shuffles, numbers: range) -> Floats:
+    def z(self, shuffles: S_contra, numbers: range) -> Floats:
         """Maps of some shuffles, shape (len(numbers), n)."""
 
 
@@ -61,8 +65,8 @@ def itself(z: Floats, out: Floats) -> float:
 
 
 def null_distributions(
-    statistic: MapStatistic,
-    shuffles: Shuffles,
+    statistic: MapStatistic[S],
+    shuffles: S,
     measures: Sequence[Callable[[], Measure]],
     *,
     absolute: bool = False,
@@ -115,8 +119,8 @@ def null_distributions(
 
 
 def collect_null(
-    statistic: MapStatistic,
-    shuffles: Shuffles,
+    statistic: MapStatistic[S],
+    shuffles: S,
     make_measure: Callable[[], Measure],
     columns: npt.NDArray[np.integer],
     *,
@@ -147,13 +151,13 @@ def collect_null(
     return found
 
 
-class _Worker:
+class _Worker(Generic[S]):
     """Counts of one thread; rows of the shared maxima."""
 
     def __init__(
         self,
-        statistic: MapStatistic,
-        shuffles: Shuffles,
+        statistic: MapStatistic[S],
+        shuffles: S,
         measures: Sequence[Callable[[], Measure]],
         thresholds: Sequence[Floats],
         maxima: Sequence[Floats],
@@ -174,13 +178,13 @@ class _Worker:
                 _count(self._out, self._thresholds[k], self.counts[k])
 
 
-class _Collector:
+class _Collector(Generic[S]):
     """Values of one thread's shuffles at some locations."""
 
     def __init__(
         self,
-        statistic: MapStatistic,
-        shuffles: Shuffles,
+        statistic: MapStatistic[S],
+        shuffles: S,
         measure: Measure,
         columns: npt.NDArray[np.integer],
         found: Floats,

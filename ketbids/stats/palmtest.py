@@ -105,7 +105,7 @@ class Corrections:
 
 
 def measure_map(
-    statistic: MapStatistic,
+    statistic: MapStatistic[Shuffles],
     shuffles: Shuffles,
     measurements: Mapping[str, Measurement],
     *,

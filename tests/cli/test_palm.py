@@ -1,5 +1,6 @@
 """The command ketbids-palm: formats, families of corrections, bad input, interrupts."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -318,14 +319,31 @@ def test_interrupted_writes_nothing(study, number, code, threads):
     command = 'import sys; from ketbids.cli.palm import main; sys.exit(main(sys.argv[1:]))'
     of_age = GRAYORDINATES.replace('c10', 'c01')
     words = f'{of_age} -ee -T -n 2000000 -threads {threads} -o out/x'.split()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, '-c', command, *words], stderr=subprocess.PIPE, text=True
-    )
-    time.sleep(4)
-    assert process.poll() is None
-    process.send_signal(number)
-    _, said = process.communicate(timeout=20)
+    ) as process:
+        time.sleep(4)
+        assert process.poll() is None
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
     assert process.returncode == code, said
     assert 'interrupted; nothing was written' in said
     assert 'Traceback' not in said
+    assert outputs() == set()
+
+
+def test_failing_while_writing_leaves_nothing(study, monkeypatch, capsys):
+    calls = itertools.count()
+
+    def full(*args, **options):
+        if next(calls) == 3:
+            raise OSError(28, 'No space left on device')
+        return real(*args, **options)
+
+    from ketbids.cli import palmresults
+
+    real = palmresults.write_map
+    monkeypatch.setattr(palmresults, 'write_map', full)
+    assert run('-i table.csv -n 20') == 1
+    assert 'No space left on device' in capsys.readouterr().err
     assert outputs() == set()

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from ketbids.errors import InputError
-from ketbids.stats import inference
+from ketbids.stats import nulls
 from ketbids.stats.assumptions import residual_skewness, variance_ratio
 from ketbids.stats.brainmodels import CORTEX, BrainModels
 from ketbids.stats.coverage import find_coverage, leverages
@@ -201,7 +201,7 @@ def test_threads_and_chunks_have_no_effect(kind, monkeypatch):
     options = {'kind': kind, 'n_shuffles': 61, 'min_coverage': 0.7}
     plain = run(data, design, contrast, **options)
     assert_same(plain, run(data, design, contrast, threads=3, **options))
-    monkeypatch.setattr(inference, '_CHUNK', 3)
+    monkeypatch.setattr(nulls, 'CHUNK', 3)
     assert_same(plain, run(data, design, contrast, threads=2, **options))
 
 

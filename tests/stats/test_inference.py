@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ketbids.errors import InputError
-from ketbids.stats import inference, statistic
+from ketbids.stats import nulls, statistic
 from ketbids.stats.brainmodels import CORTEX, SUBCORTEX, BrainModels, Surface
 from ketbids.stats.graph import adjacency, extents
 from ketbids.stats.inference import TestOptions, permutation_test
@@ -147,7 +147,7 @@ def test_threads_and_chunks_have_no_effect(monkeypatch):
         again = run(data, design, contrast, 'permutations', n_shuffles=101, threads=threads)
         assert_same(plain, again)
     for chunk in (1, 3, 200):
-        monkeypatch.setattr(inference, '_CHUNK', chunk)
+        monkeypatch.setattr(nulls, 'CHUNK', chunk)
         again = run(data, design, contrast, 'permutations', n_shuffles=101, threads=3)
         assert_same(plain, again)
 
