@@ -324,7 +324,7 @@ def test_the_number_of_processes_does_not_matter(study, grouped):
     folders = [study.root / out / 'group' / 'node-hcVsTrd' for out in ('out', 'alone')]
     names = [[path.name for path in sorted(f.glob('*.dscalar.nii'))] for f in folders]
     assert names[0] == names[1]
-    assert len(names[0]) == 13
+    assert len(names[0]) == 18
     for name in names[0]:
         data = [read_maps(folder / name)[0].tobytes() for folder in folders]
         assert data[0] == data[1], name

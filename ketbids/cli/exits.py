@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -67,6 +69,16 @@ def exit_code(program: str, run: Callable[[], int], kept: str) -> int:
         return _end(program, kept, 143)
 
 
+def _descendants(pid: int | None) -> list[int]:
+    """Find the processes that a process has started, and those that these have; on Linux."""
+    found = []
+    for path in Path(f'/proc/{pid}/task').glob('*/children'):
+        with suppress(OSError):
+            for child in map(int, path.read_text().split()):
+                found += [child, *_descendants(child)]
+    return found
+
+
 def _end(program: str, kept: str, code: int) -> int:
     """End the workers; files are written aside, so nothing half-written stays."""
     import multiprocessing
@@ -74,8 +86,13 @@ def _end(program: str, kept: str, code: int) -> int:
     print(f'{program}: interrupted; {kept}.', file=sys.stderr)
     workers = multiprocessing.active_children()
     if workers:
+        # A program that a worker waits for (PALM has hours to go) would live on.
+        programs = [pid for worker in workers for pid in _descendants(worker.pid)]
         for worker in workers:
             worker.kill()
+        for pid in programs:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         sys.stdout.flush()
         os._exit(code)  # a pool would wait for its workers
     return code

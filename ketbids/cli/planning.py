@@ -302,8 +302,8 @@ def variance_columns(analysis: Analysis, design: GroupDesign) -> tuple[str, ...]
     if factor is None:
         return ()
     columns = [name for name in design.names if column_variables(name) == (factor,)]
-    sizes = design.rows.groupby(columns).size() if columns else pd.Series([], dtype=int)
-    if len(sizes) < 2 or sizes.min() < _FEWEST_IN_GROUP:
+    sizes = design.rows.groupby(columns).size().tolist() if columns else []
+    if len(sizes) < 2 or min(sizes) < _FEWEST_IN_GROUP:
         raise InputError(
             f'VarianceGroups: {factor} does not make two or more groups of at least '
             f'{_FEWEST_IN_GROUP} maps each; name a factor that does, or take the key out.'

@@ -41,14 +41,24 @@ class DerivativesDataSink(_DerivativesDataSink):
         destination = Path(self.inputs.base_directory)
         stage = Path(runtime.cwd) / 'stage'
         stage.mkdir(exist_ok=True)
+        files = list(self.inputs.in_file)
+        # niworkflows opens every image, which takes a second each: it only has to name them.
         self.inputs.trait_set(
-            trait_change_notify=False, base_directory=str(stage), check_hdr=False
+            trait_change_notify=False,
+            base_directory=str(stage),
+            check_hdr=False,
+            in_file=_stand_ins(files, Path(runtime.cwd) / 'names'),
         )
         try:
             runtime = super()._run_interface(runtime)
         finally:
-            self.inputs.trait_set(trait_change_notify=False, base_directory=str(destination))
+            self.inputs.trait_set(
+                trait_change_notify=False, base_directory=str(destination), in_file=files
+            )
         staged = [Path(name) for name in self._results['out_file']]
+        for path, source in zip(staged, files, strict=True):
+            path.unlink()
+            path.symlink_to(Path(source).absolute())
         common = self.inputs.meta_dict if isdefined(self.inputs.meta_dict) else {}
         own = self.inputs.sidecars if isdefined(self.inputs.sidecars) else [{}] * len(staged)
         for path, entry in zip(staged, own, strict=True):
@@ -59,3 +69,14 @@ class DerivativesDataSink(_DerivativesDataSink):
         self._results['out_file'] = [str(destination / p.relative_to(stage)) for p in staged]
         self._results.pop('out_meta', None)
         return runtime
+
+
+def _stand_ins(files: list[str], folder: Path) -> list[str]:
+    """Make an empty file of the name of each file."""
+    made = []
+    for number, file in enumerate(files):
+        path = folder / str(number) / Path(file).name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        made.append(str(path))
+    return made

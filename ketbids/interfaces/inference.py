@@ -119,8 +119,12 @@ class GroupTestBase(SimpleInterface):
         raise NotImplementedError
 
     def _about(self) -> dict[str, Any]:
-        """Say which engine it was, and how it enhances."""
+        """Say which engine it was."""
         raise NotImplementedError
+
+    def _limits(self) -> list[str]:
+        """Say in sentences what the engine could not give."""
+        return []
 
     def _run_interface(self, runtime: Any) -> Any:
         from ketbids.stats.graph import adjacency, extents
@@ -169,6 +173,7 @@ class GroupTestBase(SimpleInterface):
             'WithinStructure': i.within_structure,
             'VarianceGroups': problem.n_groups,
         }
+        summary['Warnings'] += self._limits()
         self._results.update(
             nullmax=str(nullmax),
             extent=str(write_maps(cwd / 'extent.dscalar.nii', {'extent': extent}, models)),
@@ -267,7 +272,9 @@ def read_effects(rows: pd.DataFrame, root: Path) -> tuple[npt.NDArray[np.float64
 
 def variance_groups(rows: pd.DataFrame, columns: list[str]) -> npt.NDArray[np.int64] | None:
     """Number the groups of rows that are equal in some columns; None without columns."""
-    return rows.groupby(columns, sort=True).ngroup().to_numpy(np.int64) if columns else None
+    if not columns:
+        return None
+    return np.asarray(rows.groupby(columns).ngroup(), dtype=np.int64)
 
 
 def row_names(rows: pd.DataFrame) -> list[str]:

@@ -188,7 +188,7 @@ def palm_argv(
 class PalmTest(GroupTestBase):
     """Test one contrast of a group design with PALM; the files and outputs of `GroupTest`."""
 
-    _command: str
+    _runs: '_PalmRuns'
 
     def _engine(self, problem: Problem, folder: Path) -> Callable[..., Shuffled]:
         i = self.inputs
@@ -199,11 +199,19 @@ class PalmTest(GroupTestBase):
             seed=i.seed,
             models=problem.models,
         )
-        self._command = palm_command()
-        return _PalmRuns(self._command, problem, folder)
+        self._runs = _PalmRuns(palm_command(), problem, folder)
+        return self._runs
 
     def _about(self) -> dict[str, Any]:
-        return {'Engine': 'palm', 'EngineVersion': palm_version(self._command)}
+        return {'Engine': 'palm', 'EngineVersion': palm_version(self._runs.command)}
+
+    def _limits(self) -> list[str]:
+        if self.inputs.tails != 'two' or self._runs.both_known:
+            return []
+        return [
+            'PALM counts each direction for itself, so that uncorrected p of both tails are not '
+            'known from these shuffles: they are NaN. Corrected p are not concerned.'
+        ]
 
 
 class _Place(NamedTuple):
@@ -218,7 +226,7 @@ class _PalmRuns:
     """The runs of an analysis: of the hemispheres, and of the voxels."""
 
     def __init__(self, command: str, problem: Problem, folder: Path) -> None:
-        self._command, self._problem, self._folder = command, problem, folder
+        self.command, self._problem, self._folder = command, problem, folder
         options = problem.options
         design, weights = check_design(problem.design, problem.weights)
         parts = partition_design(design, weights)
@@ -229,7 +237,7 @@ class _PalmRuns:
         self._n = shuffles.n
         # With each shuffle its mirror image is in the set: both tails have as many.
         mirrored = shuffles.exhaustive and same_as_identity(shuffles, parts)[1].any()
-        self._both_known, self._parts = bool(mirrored), parts
+        self.both_known, self._parts = bool(mirrored), parts
 
     def __call__(self, mask: npt.NDArray[np.bool_]) -> Shuffled:
         """Run PALM on the grayordinates of a mask and collect what remains of all shuffles."""
@@ -249,7 +257,7 @@ class _PalmRuns:
             write = self._write_voxels if code == SUBCORTEX else self._write_surfaces
             images, surfaces, places = write(data)
             argv = palm_argv(
-                self._command,
+                self.command,
                 name,
                 options,
                 images=images,
@@ -264,7 +272,7 @@ class _PalmRuns:
         counts = p * self._n
         if options.tails == 'two':
             maxima = maxima.max(axis=1, keepdims=True)
-            counts = np.where(enhanced > 0, 2 * counts if self._both_known else np.nan, self._n)
+            counts = np.where(enhanced > 0, 2 * counts if self.both_known else np.nan, self._n)
         names = options.directions
         return Shuffled(
             {name: enhanced[k, mask] for k, name in enumerate(names)},

@@ -16,7 +16,7 @@ __all__ = ['MapStatistic', 'Measure', 'Null', 'collect_null', 'itself', 'null_di
 Floats = npt.NDArray[np.float64]
 
 #: Shuffles of which a thread holds the maps at a time.
-CHUNK = 8
+CHUNK = 16
 
 
 S = TypeVar('S', bound=Shuffles)

@@ -37,7 +37,8 @@ def complete(capsys, tmp_path):
 
 
 def test_bash_completes_options_and_choices(complete, tmp_path):
-    assert complete('--con') == {'--config-file', '--confounds'}
+    assert complete('--con') == {'--config-file', '--confounds', '--connectivity'}
+    assert complete('--connectivity', '') == {'6', '18', '26'}
     assert complete('--tails', '') == {'two', 'each', 'positive'}
     assert complete('bids', 'out', '') == {'participant', 'group'}
 

@@ -1,6 +1,7 @@
 """The options of ketbids-palm."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +133,13 @@ def test_what_palm_has_and_we_have_not_is_refused_by_name(name):
 def test_unknown_option():
     with pytest.raises(UsageError, match=r'^-nonsense is not an option of ketbids-palm'):
         parse('-i a -nonsense')
+
+
+def test_the_documentation_names_every_option():
+    text = (Path(__file__).parents[2] / 'docs' / 'ketbids-palm.md').read_text(encoding='utf-8')
+    for group in GROUPS.values():
+        for option in group:
+            assert re.search(rf'`{re.escape(option.names[0])}[ `]', text), option.names
 
 
 def test_help_describes_every_option():

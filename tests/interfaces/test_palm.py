@@ -224,6 +224,21 @@ def test_uncorrected_p_of_both_tails_is_doubled_where_each_shuffle_has_its_mirro
         assert (p[each[f'tfce_{direction}'] == 0] == 1).all()
 
 
+def test_uncorrected_p_of_both_tails_that_cannot_be_known_are_nan(stub, study):
+    """Groups of 2 and 3: no shuffle is the mirror image of another."""
+    stub.write_text(stub.read_text().replace('2**n_maps', '10'))
+    design = {'predictors': ['a', 'b'], 'weights': [1.0, -1.0], 'scheme': 'permutations'}
+    _, maps, summary, _ = study(**design)
+    for direction in ('pos', 'neg'):
+        there = np.isfinite(maps['t'])
+        points = there & (maps[f'tfce_{direction}'] > 0)
+        assert np.isnan(maps[f'puncorrected_{direction}'][points]).all()
+        assert (maps[f'puncorrected_{direction}'][there & ~points] == 1).all()
+        assert np.isfinite(maps[f'pfwe_{direction}'][there]).all()
+    assert any('uncorrected p of both tails are not known' in w for w in summary['Warnings'])
+    assert not any('not known' in w for w in study(**design, tails='each')[2]['Warnings'])
+
+
 def test_program_that_fails_is_quoted(tmp_path, monkeypatch, study):
     text = '#!/bin/sh\necho ====\necho "Error using palm_core"\necho "no memory" >&2\nexit 1\n'
     monkeypatch.setenv('KETBIDS_PALM', str(program(tmp_path / 'broken', text)))

@@ -42,6 +42,18 @@ def random_series(n_volumes=7, models=BRAIN.models):
     return rng.normal(1e4, 100, (n_volumes, len(models))).astype(np.float32)
 
 
+def test_bytes_are_those_of_nibabel(tmp_path):
+    """The header is put together from parts; nibabel's own is the measure."""
+    models = SmallBrain(1).models
+    names = ['one', 'a < b & "c" é']
+    data = np.random.default_rng(0).normal(size=(2, len(models))).astype(np.float32)
+    header = Cifti2Header.from_axes((ScalarAxis(names), brain_model_axis(models)))
+    image = Cifti2Image(data, header=header)
+    image.nifti_header.set_intent('ConnDenseScalar')
+    path = write_maps(tmp_path / 'x.dscalar.nii', dict(zip(names, data, strict=True)), models)
+    assert path.read_bytes() == image.to_bytes()
+
+
 @pytest.mark.parametrize('kind', BRAINS)
 def test_models_survive_nibabel(kind):
     models = BRAINS[kind].models
