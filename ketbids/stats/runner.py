@@ -1,9 +1,8 @@
 """Many pieces of work by a few threads, without an effect on the result."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
-from typing import Protocol, TypeVar
+from threading import Lock, Thread
+from typing import Generic, Protocol, TypeVar
 
 __all__ = ['Progress', 'Worker', 'run_chunks']
 
@@ -23,6 +22,9 @@ class Worker(Protocol):
 
 
 W = TypeVar('W', bound=Worker)
+
+# Seconds between two looks at what the threads have done.
+_PAUSE = 0.1
 
 
 def run_chunks(
@@ -45,7 +47,8 @@ def run_chunks(
     threads : int
         At most so many; kernels have to release the lock of the interpreter to profit.
     progress : callable, optional
-        Called in this thread after each chunk, in order: ``items.stop`` is the number of all.
+        Called in this thread now and then, and at the end, with how many of the numbers below
+        ``items.stop`` are done, and ``items.stop``.
 
     Returns
     -------
@@ -58,34 +61,66 @@ def run_chunks(
         The first that a worker raises; what has not begun is then left undone, as it is after
         an interrupt.
     """
-    chunks = [
-        range(start, min(start + chunk, items.stop))
-        for start in range(items.start, items.stop, chunk)
-    ]
-    workers = [make_worker() for _ in range(max(1, min(threads, len(chunks))))]
+    n_chunks = -(-len(items) // chunk)
+    workers = [make_worker() for _ in range(max(1, min(threads, n_chunks)))]
     if len(workers) == 1:
-        for numbers in chunks:
-            workers[0].work(numbers)
+        for start in range(items.start, items.stop, chunk):
+            workers[0].work(range(start, min(start + chunk, items.stop)))
             if progress is not None:
-                progress(numbers.stop, items.stop)
+                progress(min(start + chunk, items.stop), items.stop)
         return workers
-    idle: SimpleQueue[W] = SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
-
-    def work(numbers: range) -> range:
-        worker = idle.get()
-        try:
-            worker.work(numbers)
-        finally:
-            idle.put(worker)
-        return numbers
-
-    pool = ThreadPoolExecutor(max_workers=len(workers))
-    try:
-        for numbers in pool.map(work, chunks):
-            if progress is not None:
-                progress(numbers.stop, items.stop)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    crew = _Crew[W](items, chunk)
+    crew.run(workers, progress)
     return workers
+
+
+class _Crew(Generic[W]):
+    """Threads that take one chunk after another.
+
+    The thread that starts them shares no lock with them while it waits: an interrupt, which can
+    come at any of its instructions, must not leave one locked.
+    """
+
+    def __init__(self, items: range, chunk: int) -> None:
+        self._items, self._chunk = items, chunk
+        self._lock = Lock()
+        self._next, self._done = items.start, items.start
+        self._stopped = False
+        self._error: BaseException | None = None
+
+    def run(self, workers: list[W], progress: Progress | None) -> None:
+        threads = [Thread(target=self._work, args=(worker,), daemon=True) for worker in workers]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(_PAUSE)
+                    if progress is not None:
+                        progress(self._done, self._items.stop)
+        finally:
+            self._stopped = True
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
+        if self._error is not None:
+            raise self._error
+        if progress is not None:
+            progress(self._done, self._items.stop)
+
+    def _work(self, worker: W) -> None:
+        while True:
+            with self._lock:
+                start = self._next
+                self._next += self._chunk
+            if self._stopped or start >= self._items.stop:
+                return
+            numbers = range(start, min(start + self._chunk, self._items.stop))
+            try:
+                worker.work(numbers)
+            except BaseException as error:
+                self._error = self._error or error
+                self._stopped = True
+                return
+            with self._lock:
+                self._done += len(numbers)

@@ -322,10 +322,13 @@ def test_interrupted_writes_nothing(study, number, code, threads):
     with subprocess.Popen(
         [sys.executable, '-c', command, *words], stderr=subprocess.PIPE, text=True
     ) as process:
-        time.sleep(4)
-        assert process.poll() is None
-        process.send_signal(number)
-        _, said = process.communicate(timeout=20)
+        try:
+            time.sleep(4)
+            assert process.poll() is None
+            process.send_signal(number)
+            _, said = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert process.returncode == code, said
     assert 'interrupted; nothing was written' in said
     assert 'Traceback' not in said
