@@ -37,6 +37,7 @@ test: lint
 bench: $(STAMP)
 	$(BIN)/python benchmarks/find_participant.py
 	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/permutation.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

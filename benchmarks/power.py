@@ -84,9 +84,8 @@ def main() -> int:
     arguments = parser.parse_args()
     truth = read_json(arguments.demo / 'truth.json')
     group = arguments.demo / 'out' / 'group'
-    print(
-        f'| analysis | N | strength | planted | {" | ".join(f"{way}: found, outside" for way in WAYS)} |'
-    )
+    heads = ' | '.join(f'{way}: found, outside' for way in WAYS)
+    print(f'| analysis | N | strength | planted | {heads} |')
     print('|' + '---|' * (4 + len(WAYS)))
     totals = dict.fromkeys(WAYS, 0)
     surfaces = [sorted(group.glob(f'group_hemi-{side}_*_midthickness.surf.gii')) for side in 'LR']
