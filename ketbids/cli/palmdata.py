@@ -16,9 +16,9 @@ from ketbids.io.fsldesign import (
     read_blocks,
     read_contrast_set,
     read_design,
-    read_shuffles,
     read_variance_groups,
 )
+from ketbids.io.matrices import read_matrix
 from ketbids.io.palminputs import PalmInput, read_inputs, volume_models
 from ketbids.io.palmmasks import read_masks
 from ketbids.io.palmnames import PalmNames, check_writable
@@ -220,11 +220,8 @@ def _choose_shuffles(
                 f'There are {len(options.permidx)} -permidx for {len(contrasts)} contrasts: give '
                 'one for all, or one each.'
             )
-        wanted = options.n_shuffles or 0
-        given = [
-            given_shuffles(read_shuffles(Path(name), n, wanted), n) for name in options.permidx
-        ]
-        return cast(list[Shuffles], given * (len(contrasts) // len(given))), []
+        given = [_read_shuffles(Path(name), n, options.n_shuffles) for name in options.permidx]
+        return given * (len(contrasts) // len(given)), []
     synchronised = options.synchronised or options.correct_contrasts
     labels = [contrast.labels for contrast in contrasts]
     notes = []
@@ -251,6 +248,14 @@ def _choose_shuffles(
             )
         )
     return chosen, notes
+
+
+def _read_shuffles(path: Path, n: int, wanted: int | None) -> Shuffles:
+    table = read_matrix(path)
+    try:
+        return given_shuffles(table, n, wanted)
+    except InputError as error:
+        raise InputError(f'{path}: {error}') from error
 
 
 def _spaces(options: PalmOptions, inputs: Sequence[PalmInput]) -> list[Space]:

@@ -1,4 +1,4 @@
-"""Designs, contrasts, F tests, blocks, variance groups and shuffles as PALM's users give them."""
+"""Designs, contrasts, F tests, blocks and variance groups as PALM's users give them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,6 @@ __all__ = [
     'read_contrasts',
     'read_design',
     'read_ftests',
-    'read_shuffles',
     'read_variance_groups',
 ]
 
@@ -237,54 +236,3 @@ def _vector_or_rows(path: Path, n_observations: int, what: str) -> Floats:
             'observations.'
         )
     return values
-
-
-def read_shuffles(path: Path, n_observations: int, n: int = 0) -> Ints:
-    """Read shuffles in the form of PALM's ``_permidx.csv``.
-
-    Parameters
-    ----------
-    path : Path
-        One shuffle a row: for each observation the number (from 1) of the row of the design that
-        takes its place, negative if its sign is flipped.
-    n_observations : int
-    n : int
-        Number of rows to take from the start; 0 for all.
-
-    Returns
-    -------
-    ndarray of int64, shape (n or all, n_observations)
-        As in the file; the first row is 1, 2, ..., n_observations.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read, has fewer rows than `n`, a row that is no signed permutation, or
-        does not begin with the unshuffled design.
-    """
-    values = read_matrix(path)
-    if values.shape[1] != n_observations:
-        raise InputError(
-            f'{path}: the shuffles have {values.shape[1]} columns, but the data have '
-            f'{n_observations} observations.'
-        )
-    if n > len(values):
-        raise InputError(
-            f'{path} holds {len(values)} shuffles, but -n asks for {n}. Ask for fewer, or for all '
-            'with -n 0.'
-        )
-    values = values[:n] if n else values
-    identity = np.arange(1, n_observations + 1)
-    wrong = (np.sort(np.abs(values), axis=1) != identity).any(axis=1)
-    if wrong.any():
-        raise InputError(
-            f'{path}, shuffle {int(np.flatnonzero(wrong)[0]) + 1}: this is no shuffle of '
-            f'{n_observations} observations: each number from 1 to {n_observations} must stand '
-            'there once, with or without a minus sign.'
-        )
-    if (values[0] != identity).any():
-        raise InputError(
-            f'{path}: the first shuffle must be the data as they are (1, 2, ..., '
-            f'{n_observations}), since it is counted.'
-        )
-    return values.astype(np.int64)

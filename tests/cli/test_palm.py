@@ -173,7 +173,11 @@ def test_given_shuffles(study, capsys):
     np.testing.assert_array_equal(np.loadtxt('out/x_dat_tstat_max.csv'), maxima[:25])
     for entry in os.scandir('out'):
         os.unlink(entry)
-    refused(capsys, f'{words} -permidx given.csv -n 41', 'holds 40 shuffles, but -n asks for 41')
+    refused(
+        capsys,
+        f'{words} -permidx given.csv -n 41',
+        'given.csv: 41 shuffles are asked for, but the table has 40',
+    )
     two = f'{words} -permidx given.csv -permidx given.csv'
     refused(capsys, two, '2 -permidx for 1 contrasts', 2)
 

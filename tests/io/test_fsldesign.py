@@ -15,7 +15,6 @@ from ketbids.io.fsldesign import (
     read_contrasts,
     read_design,
     read_ftests,
-    read_shuffles,
     read_variance_groups,
 )
 
@@ -99,12 +98,6 @@ def test_blocks_and_groups(put):
     np.testing.assert_array_equal(read_variance_groups(put('d.grp', vest), 3), [1, 0, 1])
 
 
-def test_shuffles(put):
-    path = put('p.csv', '1,2,3\n2,-1,3\n-3,-2,-1\n')
-    np.testing.assert_array_equal(read_shuffles(path, 3)[2], [-3, -2, -1])
-    np.testing.assert_array_equal(read_shuffles(path, 3, 2), [[1, 2, 3], [2, -1, 3]])
-
-
 BAD = [
     (read_design, '1\n2\n', 3, 'the design has 2 rows, but the data have 3 observations'),
     (read_design, '1\nInf\n', 2, 'line 2, column 1: Inf cannot be used'),
@@ -115,11 +108,6 @@ BAD = [
     (read_blocks, '1\n1.5\n', 2, 'row 2, column 1: 1.5 is no whole number'),
     (read_variance_groups, '1,1\n1,2\n', 2, 'one column of numbers, not 2'),
     (read_variance_groups, '1\n', 2, 'groups have 1 rows'),
-    (read_shuffles, '1,2\n', 3, '2 columns, but the data have 3'),
-    (read_shuffles, '1,2,3\n1,1,3\n', 3, 'shuffle 2: this is no shuffle of 3'),
-    (read_shuffles, '1,2,3\n1,0,3\n', 3, 'shuffle 2'),
-    (read_shuffles, '1,2,3\n1,2.5,3\n', 3, 'shuffle 2'),
-    (read_shuffles, '2,1,3\n1,2,3\n', 3, 'first shuffle must be the data as they are'),
 ]
 
 
@@ -129,11 +117,6 @@ def test_what_does_not_fit_is_named(put, reader, text, fits, message):
     with pytest.raises(InputError, match=message) as caught:
         reader(path, fits)
     assert str(path) in str(caught.value)
-
-
-def test_more_shuffles_than_there_are(put):
-    with pytest.raises(InputError, match='holds 1 shuffles, but -n asks for 2'):
-        read_shuffles(put('p.csv', '1,2\n'), 2, 2)
 
 
 def test_contrasts_that_are_all_zero(put):
@@ -152,10 +135,6 @@ def test_reference_designs_are_the_same_in_both_formats(shared):
             np.testing.assert_allclose(design, csv, rtol=1e-6 if name.endswith('mat') else 0)
         both = read_contrasts(case / 'con_posneg.csv', csv.shape[1])
         np.testing.assert_allclose(read_contrasts(case / 'design.con', csv.shape[1]), both)
-        for path in sorted(case.parent.glob('out/permidx/*_permidx.csv')):
-            shuffles = read_shuffles(path, len(csv))
-            table = np.loadtxt(path, delimiter=',', dtype=int)
-            np.testing.assert_array_equal(shuffles, table)
     blocks = shared / 'reference/palm/eb_within_paired_exact/inputs'
     np.testing.assert_array_equal(read_blocks(blocks / 'eb.csv', 16)[:, 0], np.arange(16) // 2 + 1)
     np.testing.assert_array_equal(

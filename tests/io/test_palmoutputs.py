@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ketbids.io.cifti import read_maps
-from ketbids.io.fsldesign import read_shuffles
+from ketbids.io.matrices import read_matrix
 from ketbids.io.palminputs import read_input
 from ketbids.io.palmmasks import read_mask
 from ketbids.io.palmnames import PalmNames
@@ -154,7 +154,7 @@ def test_tables(tmp_path):
     shuffles = np.array([[1, 2, 3], [-3, 1, -2]])
     path = write_shuffles(tmp_path / 'x_permidx.csv', shuffles)
     assert path.read_text() == '1,2,3\n-3,1,-2\n'
-    np.testing.assert_array_equal(read_shuffles(path, 3), shuffles)
+    np.testing.assert_array_equal(read_matrix(path), shuffles)
     path = write_elapsed(tmp_path / 'x_elapsed.csv', [0.25, 1 / 3, 2])
     assert path.read_text() == '0.25,0.3333333333333333,2\n'
 
