@@ -38,6 +38,8 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/find_participant.py
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/permutation.py
+	@test -e $(DEMO)/out/group.html || echo 'benchmarks/power.py needs the study of "make demo"'
+	@test ! -e $(DEMO)/out/group.html || $(BIN)/python benchmarks/power.py $(DEMO) --threads $(JOBS)
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
