@@ -50,6 +50,7 @@ def _test(options: PalmOptions) -> None:
 
     times = [time.monotonic()]
     data = read_data(options)
+    options = data.options
     for note in data.notes:
         print(note)
     times.append(time.monotonic())

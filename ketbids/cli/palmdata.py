@@ -3,34 +3,23 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from ketbids.cli.palmdesigns import Test, read_designs
 from ketbids.cli.palmoptions import PalmOptions
 from ketbids.errors import InputError, UsageError
-from ketbids.io.fsldesign import (
-    default_contrasts,
-    pair_contrasts,
-    read_blocks,
-    read_contrast_set,
-    read_design,
-    read_variance_groups,
-)
-from ketbids.io.matrices import read_matrix
+from ketbids.io.matrices import check_file
 from ketbids.io.palminputs import PalmInput, read_inputs, volume_models
 from ketbids.io.palmmasks import read_masks
 from ketbids.io.palmnames import PalmNames, check_writable
 from ketbids.io.palmsurfaces import assign_surfaces, check_mesh, read_areas
 from ketbids.io.surfaces import read_mesh
 from ketbids.stats.brainmodels import BrainModels, Surface
-from ketbids.stats.exchangeability import block_tree, block_variance_groups
-from ketbids.stats.freedman_lane import PartitionedDesign, check_design, partition_design
-from ketbids.stats.palmshuffles import given_shuffles, palm_shuffles
 from ketbids.stats.palmspace import Space, cluster_measurement, palm_rule, tfce_measurement
 from ketbids.stats.palmtest import Measurement
-from ketbids.stats.shuffling import Shuffles, label_codes
 
 __all__ = ['CLUSTER', 'TFCE', 'PalmData', 'Test', 'read_data']
 
@@ -39,34 +28,6 @@ Ints = npt.NDArray[np.int64]
 
 #: Names of the measures of a map beside itself.
 TFCE, CLUSTER = 'tfce', 'cluster'
-
-#: PALM's number of shuffles.
-_DEFAULT_SHUFFLES = 10000
-# A demeaned column that is smaller than this part of what it was is gone.
-_GONE = 1e-10
-
-
-class Test(NamedTuple):
-    """One contrast of one design; both are numbered from 1."""
-
-    design: int
-    contrast: int
-    parts: PartitionedDesign
-    shuffles: Shuffles
-
-
-class _Contrast(NamedTuple):
-    """One contrast before its shuffles are chosen: weights of shape (n_columns, rank)."""
-
-    design: int
-    number: int
-    matrix: Floats
-    weights: Floats
-
-    @property
-    def labels(self) -> Ints:
-        """Observations that are equal in the tested columns have one label."""
-        return label_codes(self.matrix[:, self.weights.any(axis=1)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +46,8 @@ class PalmData:
     tests : tuple of Test
     names : PalmNames
         Of the results.
+    options : PalmOptions
+        With what follows from the data.
     notes : tuple of str
         Sentences for the user.
     """
@@ -95,6 +58,7 @@ class PalmData:
     groups: Ints | None
     tests: tuple[Test, ...]
     names: PalmNames
+    options: PalmOptions
     notes: tuple[str, ...]
 
 
@@ -118,43 +82,37 @@ def read_data(options: PalmOptions) -> PalmData:
         [Path(name) for name in options.inputs], read_masks(options.masks, len(options.inputs))
     )
     n = inputs[0].n_observations
-    notes = [note for source in inputs for note in _notes(source)]
-    contrasts, more = _read_contrasts(options, n)
-    tree = (
-        block_tree(read_blocks(Path(options.blocks), n), options.within, options.whole)
-        if (options.blocks)
-        else None
-    )
-    groups = _read_groups(options, tree, n)
+    designs = read_designs(options, n)
     if options.demean:
-        contrasts = [_demeaned(contrast) for contrast in contrasts]
         inputs = [
             replace(source, data=source.data - source.data.mean(axis=0, dtype=np.float64))
             for source in inputs
         ]
-    parts = [partition_design(*check_design(c.matrix, c.weights)) for c in contrasts]
-    shuffles, said = _choose_shuffles(options, contrasts, tree, n)
-    tests = tuple(
-        Test(contrast.design, contrast.number, split, chosen)
-        for contrast, split, chosen in zip(contrasts, parts, shuffles, strict=True)
-    )
     spatial = options.tfce or options.cluster_threshold is not None
     spaces = _spaces(options, inputs) if spatial else [None] * len(inputs)
+    measurements = tuple(
+        _measurements(options, *pair) for pair in zip(inputs, spaces, strict=True)
+    )
+    notes = [note for source in inputs for note in _notes(source)]
+    notes += [*designs.notes, *_notes_on_options(options, inputs, measurements)]
+    ranks = {test.parts.rank for test in designs.tests}
+    if options.correct_contrasts and len(ranks) > 1 and not options.z_statistic:
+        options = replace(options, z_statistic=True)
+        notes.append('t and F have no common scale: for -corrcon their z are saved (-zstat).')
     return PalmData(
         inputs=tuple(inputs),
-        measurements=tuple(
-            _measurements(options, *pair) for pair in zip(inputs, spaces, strict=True)
-        ),
+        measurements=measurements,
         on_surface=tuple(space is not None and bool(space.models.n_vertices) for space in spaces),
-        groups=groups,
-        tests=tests,
+        groups=designs.groups,
+        tests=designs.tests,
         names=PalmNames(
             options.prefix,
             len(inputs),
             max(1, len(options.designs)),
-            max(c.number for c in contrasts),
+            max(test.contrast for test in designs.tests),
         ),
-        notes=(*notes, *more, *said),
+        options=options,
+        notes=tuple(notes),
     )
 
 
@@ -164,98 +122,34 @@ def _notes(source: PalmInput) -> Iterator[str]:
         yield f'{source.path}: {source.usable.sentence()}'
 
 
-def _read_contrasts(options: PalmOptions, n: int) -> tuple[list[_Contrast], list[str]]:
-    """All contrasts of all designs, in the order in which PALM numbers them."""
-    designs = [read_design(Path(name), n) for name in options.designs] or [np.ones((n, 1))]
-    words: list[tuple[str, Path]] = []
-    for k, name in enumerate(options.t_contrasts):
-        words.append(('-t', Path(name)))
-        if k < len(options.f_contrasts) and options.f_contrasts[k]:
-            words.append(('-f', Path(options.f_contrasts[k])))
-    pairs = pair_contrasts(words, len(options.designs))
-    found, notes = [], []
-    for d, matrix in enumerate(designs):
-        if pairs is None:
-            rows = default_contrasts(matrix.shape[1])
-        else:
-            rows, said = read_contrast_set(pairs[d], matrix.shape[1])
-            notes += said
-        found += [_Contrast(d + 1, c + 1, matrix, row.T) for c, row in enumerate(rows)]
-    return found, notes
-
-
-def _demeaned(contrast: _Contrast) -> _Contrast:
-    """Subtract the means of the columns; those that were constant are left out."""
-    centred = contrast.matrix - contrast.matrix.mean(axis=0)
-    tested = contrast.matrix @ contrast.weights
-    gone = np.abs(centred).max(axis=0) <= _GONE * np.abs(contrast.matrix).max(axis=0)
-    if (np.ptp(tested, axis=0) <= _GONE * np.abs(tested).max(axis=0)).any():
-        raise InputError(
-            f'Contrast {contrast.number} of design {contrast.design} tests the mean, which '
-            '-demean removes: leave -demean out.'
+def _notes_on_options(
+    options: PalmOptions,
+    inputs: Sequence[PalmInput],
+    measurements: Sequence[dict[str, Measurement]],
+) -> Iterator[str]:
+    """Say which options have no effect on these inputs."""
+    if options.surfaces and not any(measurements):
+        for surface in options.surfaces:
+            check_file(Path(surface.mesh))
+        yield 'Without -T or -C the surfaces (-s) are not used.'
+    grayordinates = any(source.kind == 'cifti' for source in inputs)
+    if options.tfce_2d and grayordinates:
+        yield (
+            '-tfce2D changes nothing for grayordinates: vertices have H 2 and E 1 anyway, and '
+            'it does not mean voxels. -tfce_E and -tfce_C set those.'
         )
-    return contrast._replace(matrix=centred[:, ~gone], weights=contrast.weights[~gone])
-
-
-def _read_groups(options: PalmOptions, tree: Ints | None, n: int) -> Ints | None:
-    """Variance groups, if there are several."""
-    if not options.variance_groups:
-        return None
-    if options.variance_groups != 'auto':
-        groups = read_variance_groups(Path(options.variance_groups), n)
-    elif tree is None:
-        return None
-    else:
-        groups = block_variance_groups(tree)
-    return groups if len(np.unique(groups)) > 1 else None
-
-
-def _choose_shuffles(
-    options: PalmOptions, contrasts: Sequence[_Contrast], tree: Ints | None, n: int
-) -> tuple[list[Shuffles], list[str]]:
-    """The shuffles of each contrast, and sentences about them."""
-    if options.permidx:
-        if len(options.permidx) not in (1, len(contrasts)):
-            raise UsageError(
-                f'There are {len(options.permidx)} -permidx for {len(contrasts)} contrasts: give '
-                'one for all, or one each.'
-            )
-        given = [_read_shuffles(Path(name), n, options.n_shuffles) for name in options.permidx]
-        return given * (len(contrasts) // len(given)), []
-    synchronised = options.synchronised or options.correct_contrasts
-    labels = [contrast.labels for contrast in contrasts]
-    notes = []
-    if synchronised and any((other != labels[0]).any() for other in labels[1:]):
-        labels = [np.arange(n)] * len(contrasts)
-        notes.append(
-            'Equal observations differ between the contrasts: to shuffle all contrasts alike, '
-            'all observations are told apart (as by -cmcx of PALM).'
+    names = {name for found in measurements for name in found}
+    kinds = [{found[name].partitions for found in measurements} for name in names]
+    if '-joint' in options.words and all(len(p) < 2 for kind in kinds for p in kind):
+        raise UsageError(
+            '-joint joins the surfaces and the volume of a dscalar under -T or -C; there is '
+            'nothing to join here: leave it out.'
         )
-    one_sample = not options.designs
-    chosen: list[Shuffles] = []
-    for number, codes in enumerate(labels):
-        chosen.append(
-            chosen[0]
-            if synchronised and chosen
-            else palm_shuffles(
-                codes,
-                blocks=tree,
-                permute=options.permute and not one_sample,
-                flip=options.flip or one_sample,
-                n=_DEFAULT_SHUFFLES if options.n_shuffles is None else options.n_shuffles,
-                seed=options.seed,
-                stream=number,
-            )
+    if options.correct_inputs and any(len(kind) > 1 for kind in kinds):
+        yield (
+            '-corrmod does not go over TFCE and clusters here: some inputs have surfaces, others '
+            'a volume or both, and mm^2 and voxels have no common scale.'
         )
-    return chosen, notes
-
-
-def _read_shuffles(path: Path, n: int, wanted: int | None) -> Shuffles:
-    table = read_matrix(path)
-    try:
-        return given_shuffles(table, n, wanted)
-    except InputError as error:
-        raise InputError(f'{path}: {error}') from error
 
 
 def _spaces(options: PalmOptions, inputs: Sequence[PalmInput]) -> list[Space]:
@@ -297,6 +191,12 @@ def _vertices(
     source: PalmInput, surface: Surface, structure: str, mesh: Path, area: Floats
 ) -> Space:
     """One surface."""
+    side = source.structure.removeprefix('Cortex').upper()
+    if side and structure and not structure.endswith(f'_{side}'):
+        raise InputError(
+            f'{source.path} says that it is of the {side.lower()} hemisphere, but {mesh} says '
+            f'that it is of {structure}: give each input its own surface, in the same order.'
+        )
     check_mesh(surface, mesh, source.n_locations, source.path)
     name = 'surface'
     vertex = np.flatnonzero(source.mask).astype(np.int32)

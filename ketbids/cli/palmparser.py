@@ -52,10 +52,14 @@ def _many(names: str, target: str, metavar: str, text: str) -> Option:
 
 
 def _whole_number(text: str) -> int:
-    value = _number(text)
-    if value != int(value) or value < 0:
+    try:
+        value = int(text)  # every digit counts in a seed
+    except ValueError:
+        number = _number(text)
+        value = int(number) if number == int(number) else -1
+    if value < 0:
         raise UsageError(f'{text} must be a whole number, 0 or more')
-    return int(value)
+    return value
 
 
 def _positive_number(text: str) -> int:
@@ -223,7 +227,11 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         _flag('-demean', 'demean', 'subtract the means of data and design'),
         _flag('-zstat', 'z_statistic', 'save z in place of t, F, v, G'),
         _flag('-T', 'tfce', 'TFCE (H 2, E 0.5, 6 neighbours; dscalar: vertices E 1)'),
-        _flag('-tfce2D -tfce2d', 'tfce_2d', 'H 2, E 1, 26 neighbours'),
+        _flag(
+            '-tfce2D -tfce2d',
+            'tfce_2d',
+            'H 2, E 1, 26 neighbours; changes nothing in a dscalar',
+        ),
         _one('-tfce_H -tfce_h', 'height', 'H', 'exponent of the height', _number),
         _one('-tfce_E -tfce_e', 'extent', 'E', 'exponent of the extent', _number),
         _one(

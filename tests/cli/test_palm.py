@@ -204,6 +204,67 @@ def test_contrasts_have_shuffles_of_their_own_unless_synchronised(study):
         np.testing.assert_array_equal(first, tables[0][0])
 
 
+def test_contrasts_that_are_corrected_together_need_the_same_given_shuffles(study, capsys):
+    save_csv(study / 'c.csv', [[1, 0], [-1, 0]])
+    words = '-i table.csv -d one.csv -t c.csv -ise -n 30'
+    assert run(f'{words} -saveperms') == 0
+    os.rename('out/x_c1_permidx.csv', 'a.csv')
+    os.rename('out/x_c2_permidx.csv', 'b.csv')
+    for entry in os.scandir('out'):
+        os.unlink(entry)
+    capsys.readouterr()
+    both = f'{words} -corrcon -permidx a.csv'
+    refused(capsys, f'{both} -permidx b.csv', 'need the same shuffles')
+    assert run(f'{both} -permidx a.csv') == 0
+    assert 'The shuffles are given: -ise have no effect' in capsys.readouterr().out
+
+
+def test_f_and_t_corrected_together_become_z(study, capsys):
+    save_csv(study / 'three.csv', np.eye(3)[[0, 0, 0, 1, 1, 1, 2, 2]])
+    save_csv(study / 't.csv', [[1, -1, 0], [0, 1, -1]])
+    save_csv(study / 'f.csv', [[1, 1]])
+    assert run('-i table.csv -d three.csv -t t.csv -f f.csv -n 50 -corrcon') == 0
+    assert {'x_dat_ztstat_c1.csv', 'x_dat_zfstat_cfwep_c3.csv'} <= outputs()
+    assert not {'x_dat_tstat_c1.csv', 'x_dat_fstat_c3.csv'} & outputs()
+    assert '(-zstat)' in capsys.readouterr().out
+
+
+def test_surfaces_of_the_other_hemisphere_are_refused(study, capsys, brain):
+    array = nb.gifti.GiftiDataArray(np.ones(42, np.float32), 'NIFTI_INTENT_NONE')
+    rng = np.random.default_rng(0)
+    arrays = [
+        nb.gifti.GiftiDataArray(rng.standard_normal(42).astype('f4'), 'NIFTI_INTENT_NONE')
+        for _ in range(N)
+    ]
+    meta = nb.gifti.GiftiMetaData({'AnatomicalStructurePrimary': 'CortexLeft'})
+    nb.save(nb.GiftiImage(darrays=[array, *arrays[1:]], meta=meta), study / 'L.func.gii')
+    refused(capsys, '-i L.func.gii -s R.surf.gii -T -n 10', 'says that it is of the left')
+    assert run('-i L.func.gii -s L.surf.gii -T -n 10') == 0
+
+
+def test_what_corrmod_leaves_out_is_said(study, capsys, brain):
+    data, models = read_maps(study / 'y.dscalar.nii')
+    cortex = models.partition == CORTEX
+    kept = models.select(cortex)
+    maps = {f'map{i}': row[cortex] for i, row in enumerate(data)}
+    write_maps(study / 'cortex.dscalar.nii', maps, kept)
+    assert run(f'{GRAYORDINATES} -i cortex.dscalar.nii -T -tfce2D -corrmod -n 20') == 0
+    said = capsys.readouterr().out
+    assert '-corrmod does not go over TFCE and clusters here' in said
+    assert '-tfce2D changes nothing for grayordinates' in said
+    assert 'x_dat_tstat_mfwep_m1.dscalar.nii' in outputs()
+    assert 'x_tfce_tstat_mfwep_m1.dscalar.nii' not in outputs()
+
+
+def test_seeds_keep_all_their_digits(study):
+    tables = []
+    for seed in (9007199254740993, 9007199254740992):
+        words = f'-i table.csv -d one.csv -t c10.csv -ise -n 50 -saveperms -seed {seed}'
+        assert run(words) == 0
+        tables.append(np.loadtxt('out/x_permidx.csv', delimiter=','))
+    assert (tables[0] != tables[1]).any()
+
+
 def test_no_design_is_the_mean_in_both_directions(study):
     assert run('-i table.csv -n 0') == 0
     first, second = (np.loadtxt(f'out/x_dat_tstat_c{c}.csv', delimiter=',') for c in (1, 2))
@@ -253,10 +314,18 @@ class TestBadInput:
             ('-i table.csv -d short.csv -t c10.csv', 'has 5 rows, but the data have 8', 3),
             ('-i table.csv -i short.csv', 'All inputs must have the same', 3),
             ('-i table.csv -d one.csv -t c1.csv', 'contrasts have 1 weights', 3),
+            ('-i table.csv -d one.csv -d double.csv -t c10.csv -ise', 'double.csv, contrast 1', 3),
             ('-i table.csv -d double.csv -t c10.csv', 'rank deficient', 3),
+            ('-i table.csv -joint sidak', 'nothing to join here', 2),
+            ('-i table.csv -s none.gii', 'none.gii', 3),
+            ('-i table.csv -permidx still.csv', 'every p would be 1', 3),
             ('-i table.csv -d one.csv -t c00.csv', 'all contrasts are 0', 3),
             ('-i table.csv -d one.csv -t c10.csv', '-ise', 3),
-            ('-i table.csv -d one.csv -t c10.csv -ise -demean', 'leave -demean out', 3),
+            (
+                '-i table.csv -d one.csv -t c10.csv -ise -demean',
+                'tests the mean, which -demean removes',
+                3,
+            ),
             ('-i table.csv -d one.csv -t c01.csv -eb blocks.csv', 'blocks', 3),
             ('-i table.csv -d one.csv -t c01.csv -n 0 -ee -ise', 'too many', 3),
             ('-i table.csv -T', 'give the surface with -s', 2),
@@ -273,6 +342,8 @@ class TestBadInput:
     def test_refused(self, study, capsys, words, message, code):
         save_csv(study / 'short.csv', np.arange(10).reshape(5, 2))
         save_csv(study / 'c1.csv', [[1]])
+        still = np.arange(N) + 1
+        save_csv(study / 'still.csv', [still, still[::-1]])
         save_csv(study / 'c00.csv', [[0, 0]])
         save_csv(study / 'double.csv', np.ones((N, 2)))
         save_csv(study / 'blocks.csv', np.arange(N)[:, None] + 1)

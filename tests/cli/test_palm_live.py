@@ -57,6 +57,7 @@ def study(tmp_path_factory):
     volume[:3, ..., :4] += 1.5
     volume[0, 0] = 0
     nb.save(nb.Nifti1Image(volume, np.eye(4)), folder / 'V.nii')
+    nb.save(nb.Nifti1Image((volume[..., 0] > -1).astype('i2'), np.eye(4)), folder / 'M.nii')
     points, faces = divided(*divided(CORNERS, FACES))
     for side in 'LR':
         data = rng.standard_normal((len(points), N)) * 0.5 + rng.standard_normal((1, N))
@@ -100,6 +101,9 @@ CALLS = {
     'v, two-tailed': '-i V.nii -d two.csv -t two_t.csv -vg group.csv -twotail -zstat -T',
     'contrasts': '-i V.nii -i L.nii -d two.csv -t two_t.csv -corrmod -corrcon -fdr',
     'demeaned': '-i V.nii -d slope.csv -t slope_t.csv -demean -saveglm -savedof',
+    'demeaned groups': '-i V.nii -d three.csv -t three_t.csv -demean -vg group.csv -savedof',
+    't and F together': '-i V.nii -d three.csv -t three_t.csv -f both_f.csv -corrcon -savedof',
+    'masked': '-i V.nii -m M.nii -d slope.csv -t slope_t.csv -T',
     'tail': '-i V.nii -d one.csv -t one_t.csv -ise -T -accel tail',
     'tail, logp': '-i V.nii -d one.csv -t one_t.csv -ise -accel tail -nouncorrected -logp',
     'both shuffles': '-i table.csv -d slope.csv -t slope_t.csv -ee -ise',
