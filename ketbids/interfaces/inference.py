@@ -225,6 +225,9 @@ class GroupTest(GroupTestBase):
 
 def summarise(result: 'TestResult', options: 'TestOptions', n_maps: int) -> dict[str, Any]:
     """Give the numbers of an analysis that the page and the reader need."""
+    # Where an effect may not be able to reach alpha, the familywise error of those that do is
+    # right, but who finds nothing knows nothing: nothing is claimed then.
+    claim_below = options.alpha if result.lowest_p < options.alpha else 0.0
     return {
         'NumberOfMaps': n_maps,
         'DegreesOfFreedom': float(result.dof),
@@ -235,11 +238,12 @@ def summarise(result: 'TestResult', options: 'TestOptions', n_maps: int) -> dict
         'Tails': options.tails,
         'Alpha': options.alpha,
         'TotalAlpha': options.total_alpha,
+        'ClaimBelow': claim_below,
         'Seed': options.seed,
         'LowestP': float(result.lowest_p),
         'SmallestP': {d: float(np.nanmin(p)) for d, p in result.pfwe.items()},
         'SignificantGrayordinates': {
-            d: int(np.sum(p < options.alpha)) for d, p in result.pfwe.items()
+            d: int(np.sum(p < claim_below)) for d, p in result.pfwe.items()
         },
         'MinimumCoverage': options.min_coverage,
         'GrayordinatesInMask': int(result.mask.sum()),
@@ -349,7 +353,7 @@ class ClusterTables(SimpleInterface):
         for direction in summary['SmallestP']:
             pfwe = read_maps(Path(i.maps[f'pfwe_{direction}']))[0][0]
             table, numbers = cluster_table(
-                pfwe < summary['Alpha'],
+                pfwe < summary['ClaimBelow'],
                 read_maps(Path(i.maps[f'tfce_{direction}']))[0][0],
                 pfwe,
                 models,

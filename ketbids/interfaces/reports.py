@@ -319,7 +319,7 @@ class AnalysisFigures(SimpleInterface):
         significant = np.zeros(len(models), bool)
         for direction in summary['SmallestP']:
             pfwe = read_maps(Path(i.maps[f'pfwe_{direction}']))[0][0]
-            significant |= pfwe < summary['Alpha']
+            significant |= pfwe < summary['ClaimBelow']
         figure = map_figure(
             z[0],
             models,

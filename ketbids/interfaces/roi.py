@@ -84,7 +84,7 @@ class RoiMeans(SimpleInterface):
         significant = np.zeros(len(structure), bool)
         for direction in summary['SmallestP']:
             pfwe = read_maps(Path(i.significance[f'pfwe_{direction}']))[0][0]
-            significant |= pfwe < summary['Alpha']
+            significant |= pfwe < summary['ClaimBelow']
         atlas = networks if i.atlas == 'Yeo7' else regions
         inside = {name: mask & significant for name, mask in atlas.items()}
         return 'shared-data', {name: mask for name, mask in inside.items() if mask.any()}

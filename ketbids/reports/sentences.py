@@ -80,8 +80,8 @@ def survival_sentence(
     n_clusters : int, optional
         Clusters they form.
     lowest_p : float, optional
-        Lowest corrected p that the shuffles can reach. If that is not below `alpha`, no claim
-        can be made either way, and the sentence says so.
+        Lowest corrected p that an effect is sure to reach. If that is not below `alpha`, no claim
+        is made either way, and the sentence says so.
 
     Examples
     --------
@@ -91,8 +91,9 @@ def survival_sentence(
     level = f'p < {_level(alpha)}'
     if lowest_p is not None and lowest_p >= alpha:
         return (
-            f'No statement about FWE at {level} is possible: with so few distinct shuffles the '
-            f'lowest corrected p that can be reached is {format_p(lowest_p, alpha=alpha)}.'
+            f'No statement about FWE at {level} is made: with so few distinct shuffles the lowest '
+            'corrected p that an effect in one part of the brain is sure to reach is '
+            f'{format_p(lowest_p, alpha=alpha)}.'
         )
     if math.isnan(smallest_p):
         return 'No grayordinate could be tested.'

@@ -191,11 +191,11 @@ def permutation_test(
         lowest_p = max(
             lowest_p, multiplicity.lowest_corrected_p(shuffles.n, 2, len(codes), options.joint)
         )
-    if lowest_p > options.alpha:
+    if lowest_p >= options.alpha:
         warnings.append(
             f'With {shuffles.n} shuffles the lowest corrected p that an effect in one of '
-            f'{len(codes)} partition(s) is sure to reach is {lowest_p:.3g}, above '
-            f'{options.alpha:g}: no familywise claim can be made. '
+            f'{len(codes)} partition(s) is sure to reach is {lowest_p:.3g}, not '
+            f'below {options.alpha:g}: no familywise claim is made. '
             + ('More maps are needed.' if shuffles.exhaustive else 'Use more shuffles.')
         )
     summary, sentences = _check_assumptions(fit, parts, coverage, shuffles)

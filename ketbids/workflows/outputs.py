@@ -54,9 +54,11 @@ _STATISTIC_TEXT = {
     'cilow': 'Lower limit of the 95 % confidence interval of the contrast estimate, parametric, '
     'at the grayordinate alone.',
     'cihigh': 'Upper limit of that interval.',
-    'cohend': "Cohen's d: contrast estimate by the residual standard deviation.",
+    'cohend': "Cohen's d: contrast estimate by the residual standard deviation; of a slope, per "
+    'unit of its covariate.',
     't': "Student's t; with variance groups the v of Aspin and Welch.",
-    'z': 'Normal deviate with the same tail as t.',
+    'z': 'Normal deviate with the same tail as t; with variance groups that of v by a third of '
+    "Welch's degrees of freedom, as in PALM.",
     'n': 'Number of maps with a value.',
     'coverage': 'Share of the maps of the analysis that have a value.',
     'tfce': 'Threshold-free cluster enhancement of z; 0 where z points elsewhere.',

@@ -14,6 +14,7 @@ from ketbids.errors import InputError
 from ketbids.interfaces.inference import DIRECTED, PLAIN, ClusterTables, GroupTest, read_effects
 from ketbids.interfaces.reports import AnalysisFigures
 from ketbids.io.cifti import read_maps, write_maps
+from ketbids.io.files import read_json
 from ketbids.io.tables import read_table, write_table
 from tests.interfaces.files import BrainFiles
 from tests.stats.small_brain import LEFT
@@ -398,3 +399,16 @@ def test_no_clusters(brain, test_group, atlas_files):
     table = read_table(Path(tables(brain, found, atlas_files).table))
     assert len(table) == 0
     assert {'direction', 'cluster', 'peak_p', 'structure'} <= set(table.columns)
+
+
+def test_nothing_is_claimed_where_alpha_may_be_out_of_reach(brain, test_group, atlas_files):
+    """6 maps: 64 flips, 2 partitions, both tails; one effect in all of the brain."""
+    strong = np.random.default_rng(2).normal(size=(6, len(brain.models))) * 0.1 + 3
+    found = test_group(one_sample(brain, strong))
+    summary = read_json(Path(found.summary))
+    assert summary['LowestP'] == 4 / 64
+    assert summary['SmallestP']['pos'] == 2 / 64  # cortex and subcortex at once
+    assert summary['ClaimBelow'] == 0
+    assert summary['SignificantGrayordinates'] == {'pos': 0, 'neg': 0}
+    assert any('no familywise claim is made' in sentence for sentence in summary['Warnings'])
+    assert len(read_table(Path(tables(brain, found, atlas_files).table))) == 0

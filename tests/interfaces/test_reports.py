@@ -74,7 +74,7 @@ def test_pictures_of_maps(brain, inflated):
 @pytest.mark.parametrize('p', [0.01, 0.5])
 def test_picture_of_an_analysis(brain, inflated, tmp_path, p):
     summary = tmp_path / 'summary.json'
-    summary.write_text(json.dumps({'SmallestP': {'pos': p}, 'Alpha': 0.05}))
+    summary.write_text(json.dumps({'SmallestP': {'pos': p}, 'Alpha': 0.05, 'ClaimBelow': 0.05}))
     found = AnalysisFigures(
         title='meanHC',
         maps={'z': brain.map('z', 4.0), 'pfwe_pos': brain.map('p', p)},

@@ -86,7 +86,8 @@ def test_significant_parcels_share_their_data(brain, inputs, tmp_path):
     p = np.ones(len(brain.models))
     p[left.start : left.start + 4] = 0.01
     summary = tmp_path / 'summary.json'
-    summary.write_text(json.dumps({'SmallestP': {'pos': 0.01, 'neg': 1.0}, 'Alpha': 0.05}))
+    about = {'SmallestP': {'pos': 0.01, 'neg': 1.0}, 'Alpha': 0.05, 'ClaimBelow': 0.05}
+    summary.write_text(json.dumps(about))
     maps = {'pfwe_pos': brain.map('pos', p), 'pfwe_neg': brain.map('neg', 1.0)}
     table = run(**inputs, significance=maps, summary=str(summary))
     assert set(table['selection']) == {'shared-data'}
@@ -101,7 +102,7 @@ def test_significant_parcels_share_their_data(brain, inputs, tmp_path):
 
 def test_nothing_significant_gives_an_empty_table(brain, inputs, tmp_path):
     summary = tmp_path / 'summary.json'
-    summary.write_text(json.dumps({'SmallestP': {'pos': 1.0}, 'Alpha': 0.05}))
+    summary.write_text(json.dumps({'SmallestP': {'pos': 1.0}, 'Alpha': 0.05, 'ClaimBelow': 0.05}))
     table = run(**inputs, significance={'pfwe_pos': brain.map('p', 1.0)}, summary=str(summary))
     assert len(table) == 0
     assert 'roi' in table.columns

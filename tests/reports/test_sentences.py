@@ -54,6 +54,6 @@ def test_something_survives():
 
 def test_no_claim_where_the_shuffles_cannot_reach_alpha():
     sentence = survival_sentence(0.125, lowest_p=0.125)
-    assert sentence.startswith('No statement about FWE at p < .05 is possible')
+    assert sentence.startswith('No statement about FWE at p < .05 is made')
     assert sentence.endswith('is .12.')
     assert survival_sentence(0.2, lowest_p=0.01).startswith('No grayordinate survived')

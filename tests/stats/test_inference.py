@@ -198,7 +198,7 @@ def test_the_largest_effect_reaches_the_lowest_p():
 def test_too_few_shuffles_for_alpha_are_said(tails, n, expected):
     found = run(noise(n, 6), np.ones((n, 1)), ONE, tails=tails)
     assert found.lowest_p == pytest.approx(expected)
-    assert any('no familywise claim can be made. More maps' in s for s in found.warnings)
+    assert any('no familywise claim is made. More maps' in s for s in found.warnings)
     random = run(noise(20, 6), np.ones((20, 1)), ONE, tails=tails, n_shuffles=19)
     assert random.lowest_p == pytest.approx(2 / 19)
     assert any('Use more shuffles' in s for s in random.warnings)
