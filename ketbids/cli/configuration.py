@@ -139,9 +139,11 @@ def make_settings(
         What the model file says, used where the options are silent.
     """
     work_dir = options.work_dir or options.output_dir / 'work'
-    resources = _given(options, ResourceSettings)
+    resources, group = _given(options, ResourceSettings), _group_settings(options)
     if 'omp_nthreads' not in resources and options.level == 'group':
-        resources['omp_nthreads'] = ResourceSettings(**resources).nprocs
+        # Octave's PALM uses one core: several analyses side by side use them all.
+        alone = group.engine == 'palm'
+        resources['omp_nthreads'] = 1 if alone else ResourceSettings(**resources).nprocs
     return Settings(
         level=options.level,
         paths=PathSettings(
@@ -170,7 +172,7 @@ def make_settings(
             high_pass=high_pass if options.high_pass is None else options.high_pass,
             confounds=_confounds(options.confounds),
         ),
-        group=_group_settings(options),
+        group=group,
         resources=ResourceSettings(**resources),
         dry_run=bool(options.dry_run),
     )

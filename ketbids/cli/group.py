@@ -1,6 +1,7 @@
 """The group level: pair maps with designs, run what is not yet whole, write the page."""
 
 import logging
+import os
 import shutil
 import time
 from pathlib import Path
@@ -140,8 +141,9 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
 
 
 def _assert_palm(settings: Settings) -> None:
-    """Refuse PALM as the engine if it is not there, or cannot do what is asked for."""
-    from ketbids.interfaces.palm import assert_palm_can, palm_command
+    """Refuse PALM as the engine if it does not start, or cannot do what is asked for."""
+    from ketbids.interfaces.palm import assert_palm_can
+    from ketbids.interfaces.palmprogram import assert_palm_starts, palm_command
 
     group = settings.group
     assert_palm_can(
@@ -150,7 +152,11 @@ def _assert_palm(settings: Settings) -> None:
         min_coverage=group.min_coverage,
         seed=group.seed,
     )
-    logger.info('Shuffles by PALM: %s', palm_command())
+    command = palm_command()
+    assert_palm_starts(command)
+    # Analyses run in folders of their own, where a relative path would lead elsewhere.
+    os.environ['KETBIDS_PALM'] = command
+    logger.info('Shuffles by PALM: %s', command)
 
 
 def _exit_code(chosen: list[PlannedAnalysis], failures: dict[str, str]) -> int:

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words in (['-help'], ['--help'], ['-h'], ['-?']):
         print(help_text())
         return 0 if words else 2
-    return exit_code('ketbids-palm', lambda: _run(words), 'nothing was written')
+    return exit_code('ketbids-palm', lambda: _run(words), 'results appear all together or not at all')
 
 
 def _run(words: Sequence[str]) -> int:

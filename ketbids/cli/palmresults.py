@@ -1,11 +1,8 @@
 """Results of ketbids-palm: files with PALM's names."""
 
 import os
-import signal
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import numpy.typing as npt
 from ketbids.cli.palmdata import CLUSTER, TFCE, PalmData, Test
 from ketbids.cli.palmoptions import PalmOptions
 from ketbids.cli.parser import installed_version
+from ketbids.io.files import delivered_together
 from ketbids.io.palminputs import PalmInput
 from ketbids.io.palmnames import map_kind
 from ketbids.io.palmoutputs import (
@@ -43,7 +41,7 @@ def write_results(
     options: PalmOptions,
     times: Sequence[float],
 ) -> None:
-    """Write all results of a call; the last file is ``<prefix>_elapsed.csv``.
+    """Write all results of a call, or none; the last file is ``<prefix>_elapsed.csv``.
 
     Parameters
     ----------
@@ -55,27 +53,11 @@ def write_results(
         Seconds (of one clock) at which reading, shuffling and writing began.
     """
     folder, beginning = os.path.split(options.prefix)
-    with _staged(Path(folder)) as stage:
+    last = Path(data.names.elapsed()).name
+    with delivered_together(Path(folder), last) as stage:
         # Joined as text: a prefix may be empty.
         names = replace(data.names, prefix=f'{stage}/{beginning}')
         _write_all(replace(data, names=names), outcomes, options, times)
-
-
-@contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """Give a folder for files that appear in `folder` together, or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.ketbids-palm-', dir=folder) as name:
-        stage = Path(name)
-        yield stage
-        # The last one says that all are there.
-        files = sorted(stage.iterdir(), key=lambda path: path.name.endswith('_elapsed.csv'))
-        held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-        try:
-            for file in files:
-                file.replace(folder / file.name)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _write_all(

@@ -294,7 +294,8 @@ def build_parser() -> argparse.ArgumentParser:
         '--omp-nthreads',
         type=_positive_count,
         metavar='N',
-        help='threads of one process (default: 1, group level: as many as --nprocs)',
+        help='threads of one process (default: 1; group level: as many as --nprocs, but 1 with '
+        '--engine palm)',
     )
     run.add_argument(
         '--mem-mb', type=_positive_count, metavar='MB', help='memory to plan with (default: 4000)'

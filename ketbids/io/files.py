@@ -7,8 +7,9 @@ import json
 import os
 import secrets
 import shutil
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ketbids.errors import DISK_FULL, InputError, KetbidsError, disk_full
 
 __all__ = [
     'claims',
+    'delivered_together',
     'modification_times',
     'publish',
     'read_json',
@@ -46,6 +48,128 @@ def written_aside(target: Path) -> Iterator[Path]:
         raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def delivered_together(folder: Path, last: str = '') -> Iterator[Path]:
+    """Give a folder for new files that appear in `folder` together, or not at all.
+
+    If the block raises, is interrupted, or a file cannot be moved, `folder` is as it was: older
+    files of the same names are there, and a folder that had to be made is gone.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it does not exist.
+    last : str
+        Name of the file that appears last: where it is, all are.
+
+    Yields
+    ------
+    Path
+        A hidden folder in `folder`; the files are written directly into it.
+
+    Raises
+    ------
+    InputError
+        `folder` cannot be written to, or something that is not a file has the name of one.
+    KetbidsError
+        The disk is full.
+    """
+    folder = Path(folder)
+    made: list[Path] = []
+    hidden = folder / f'.{secrets.token_hex(6)}'
+    try:
+        with _errors_within(hidden, folder):
+            with _signals_held():
+                missing = [path for path in (folder, *folder.parents) if not path.exists()]
+                for path in reversed(missing):
+                    with suppress(FileExistsError):
+                        path.mkdir()
+                        made.append(path)
+                hidden.mkdir(mode=0o700)
+                for part in ('new', 'old'):
+                    (hidden / part).mkdir()
+            yield hidden / 'new'
+        with _signals_held():
+            _deliver(hidden / 'new', hidden / 'old', folder, last)
+            shutil.rmtree(hidden, ignore_errors=True)
+    finally:
+        with _signals_held():
+            shutil.rmtree(hidden / 'new', ignore_errors=True)
+            # What is not empty stays: results, or older files that could not be put back.
+            for path in (hidden / 'old', hidden, *reversed(made)):
+                with suppress(OSError):
+                    path.rmdir()
+
+
+@contextmanager
+def _errors_within(hidden: Path, folder: Path) -> Iterator[None]:
+    """Tell errors that are of a hidden folder as errors of the folder that it is in."""
+    try:
+        yield
+    except (OSError, KetbidsError) as error:
+        # A file that was written aside has told already that the disk is full.
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError):
+            raise
+        within = cause is error and hidden.name in Path(error.filename or '').parts
+        if within or cause.errno in DISK_FULL:
+            raise _undelivered(cause, folder.absolute()) from cause
+        raise
+
+
+def _deliver(new: Path, old: Path, folder: Path, last: str) -> None:
+    """Move the files of `new` to `folder`, and those that they replace to `old`; or none."""
+    names = sorted((path.name for path in new.iterdir()), key=lambda name: (name == last, name))
+    present = [name for name in names if os.path.lexists(folder / name)]
+    for path in (folder / name for name in present):
+        if not (path.is_file() or path.is_symlink()):
+            what = 'a folder' if path.is_dir() else 'not a file'
+            raise InputError(
+                f'{path} is {what}, but a new file has this name. Remove or rename it, or choose '
+                'another name; nothing was written.'
+            )
+    # The last file is the first that goes: it never stands beside others than its own.
+    moves = [(folder / name, old / name) for name in reversed(present)]
+    moves += [(new / name, folder / name) for name in names]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, place in moves:
+            source.rename(place)
+            done.append((source, place))
+    except BaseException as error:
+        for source, place in reversed(done):
+            with suppress(OSError):
+                place.rename(source)
+        lost = (
+            f' Older files could not be put back; they are in {old}.' if any(old.iterdir()) else ''
+        )
+        if isinstance(error, OSError):
+            target = folder / moves[len(done)][0].name
+            raise _undelivered(error, target, lost) from error
+        raise
+
+
+def _undelivered(error: OSError, path: Path, more: str = '') -> KetbidsError:
+    """Say that no file appeared, because of which file or folder, and why."""
+    full = error.errno in DISK_FULL
+    advice = 'Make room' if full else 'Correct its name or its permissions'
+    kind = KetbidsError if full else InputError
+    return kind(
+        f'{path} cannot be written: {error.strerror}. {advice} and repeat the command; nothing '
+        f'was written.{more}'
+    )
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let an interrupt wait until the end of the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def write_bytes(target: Path, content: bytes) -> Path:

@@ -1,5 +1,6 @@
 """What PALM calls its files, and whether they can be written."""
 
+import os
 import re
 import tempfile
 from collections.abc import Iterable
@@ -184,7 +185,7 @@ def check_writable(prefix: str, inputs: Iterable[Path] = ()) -> None:
                     'could be overwritten. Choose another -o.'
                 )
     folder = Path(f'{prefix}_').parent
-    while not folder.exists() and folder != folder.parent:
+    while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     if not folder.is_dir():
         raise InputError(f'-o {prefix}: {folder} is not a folder.')

@@ -188,6 +188,9 @@ def test_what_cannot_be_written(tmp_path):
         check_writable(str(tmp_path / 'file' / 'x'))
     with pytest.raises(InputError, match='file is not a folder'):
         check_writable(str(tmp_path / 'file' / 'deep' / 'x'))
+    (tmp_path / 'link').symlink_to(tmp_path / 'nowhere')
+    with pytest.raises(InputError, match='link is not a folder'):
+        check_writable(str(tmp_path / 'link' / 'x'))
     with pytest.raises(InputError, match='nothing can be written in /proc'):
         check_writable('/proc/x')
 
