@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words in (['-help'], ['--help'], ['-h'], ['-?']):
         print(help_text())
         return 0 if words else 2
-    return exit_code('ketbids-palm', lambda: _run(words), 'results appear all together or not at all')
+    kept = 'results appear all together or not at all'
+    return exit_code('ketbids-palm', lambda: _run(words), kept)
 
 
 def _run(words: Sequence[str]) -> int:

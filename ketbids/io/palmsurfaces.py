@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ketbids.errors import InputError
+from ketbids.io.gifti import open_gifti
 from ketbids.io.matrices import check_file, read_csv_numbers
 from ketbids.stats.brainmodels import BrainModels, Surface
 from ketbids.stats.graph import vertex_areas
@@ -82,29 +84,33 @@ def _read_values(path: Path) -> Floats:
             )
         return np.ascontiguousarray(table[:, 4])
     try:
-        if suffix == '.gii' or name.endswith(('.nii', '.nii.gz')):
-            return _image_values(path)
+        if suffix == '.gii':
+            return _gifti_values(path)
+        if name.endswith(('.nii', '.nii.gz')):
+            import nibabel as nb
+
+            image: Any = nb.load(path)
+            return np.asarray(image.dataobj, dtype=np.float64).reshape(-1)
         if suffix in _BINARY:
             from nibabel.freesurfer import read_morph_data
 
             return np.asarray(read_morph_data(path), dtype=np.float64)
-    except Exception as error:  # nibabel, zlib and expat each have errors of their own
+    except InputError:
+        raise
+    except Exception as error:  # nibabel and zlib have errors of their own
         raise InputError(f'{path} cannot be read as areas: {error}.') from error
     raise InputError(
         f'{path}: areas must be .csv, .dpv, .asc, .gii, .nii, .nii.gz or a FreeSurfer area file.'
     )
 
 
-def _image_values(path: Path) -> Floats:
-    import nibabel as nb
-
-    image = nb.load(path)
-    if isinstance(image, nb.GiftiImage):
-        arrays = [np.asarray(array.data, dtype=np.float64) for array in image.darrays]
-        if len(arrays) != 1:
-            raise ValueError(f'it has {len(arrays)} data arrays instead of 1')
-        return arrays[0].reshape(-1)
-    return np.asarray(image.dataobj, dtype=np.float64).reshape(-1)  # type: ignore[attr-defined]
+def _gifti_values(path: Path) -> Floats:
+    arrays = open_gifti(path, 'areas').darrays
+    if len(arrays) != 1:
+        raise InputError(
+            f'{path} cannot be read as areas: it has {len(arrays)} data arrays instead of 1.'
+        )
+    return np.asarray(arrays[0].data, dtype=np.float64).reshape(-1)
 
 
 def check_mesh(surface: Surface, mesh: Path, n_locations: int, data: Path) -> None:

@@ -1,7 +1,6 @@
 """Maps in NIfTI, GIFTI and CIFTI files, for `ketbids.io.palminputs` and `ketbids.io.palmmasks`."""
 
 import math
-import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ketbids.errors import InputError
+from ketbids.io.gifti import open_gifti
 
 __all__ = ['file_kind', 'load_gifti', 'load_nifti', 'plain_float']
 
@@ -21,8 +21,6 @@ _MORE_CIFTI = ('dpconn', 'pconnscalar', 'pconnseries', 'dfan', 'dfibersamp', 'df
 
 #: Nothing gets smaller than by this factor in a .gz file.
 _MOST_PACKED = 1100
-#: A file beside a GIFTI file that holds its numbers, as SPM writes them.
-_EXTERNAL = re.compile(rb'ExternalFileName\s*=\s*["\']([^"\']*)')
 
 
 def file_kind(path: Path) -> Kind:
@@ -104,20 +102,18 @@ def load_gifti(path: Path) -> tuple[npt.NDArray[np.floating], str]:
     Raises
     ------
     InputError
-        It is missing, damaged, holds no data per vertex, or arrays of different lengths.
+        It is missing, damaged, keeps its data in another folder, or holds no data per vertex or
+        arrays of different lengths.
     """
     import nibabel as nb
 
-    for name in _EXTERNAL.findall(path.read_bytes()):
-        if b'/' in name or b'\\' in name:
-            raise InputError(f'{path} keeps its data in a file elsewhere: put it beside this one.')
+    image: Any = open_gifti(path)
     try:
-        image: Any = nb.load(path)
         arrays = [np.asarray(array.data) for array in image.darrays]
         intents = {nb.nifti1.intent_codes.niistring[array.intent] for array in image.darrays}
         metadata = [image.meta, *(array.meta for array in image.darrays)]
         structures = [meta.get('AnatomicalStructurePrimary', '') for meta in metadata]
-    except Exception as error:  # nibabel, zlib and expat each have errors of their own
+    except Exception as error:  # whatever a damaged header makes of them
         raise InputError(f'{path} cannot be read as a GIFTI file: {error}.') from error
     if intents & {'NIFTI_INTENT_POINTSET', 'NIFTI_INTENT_TRIANGLE'}:
         raise InputError(f'{path} is a surface, not data on one: surfaces are given with -s.')

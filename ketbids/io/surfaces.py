@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ketbids.errors import InputError
 from ketbids.io.files import written_aside
+from ketbids.io.gifti import open_gifti
 from ketbids.io.matrices import check_file
 from ketbids.stats.brainmodels import Surface
 from ketbids.stats.surfacecheck import surface_fault
@@ -90,21 +91,17 @@ def read_mesh(path: Path) -> tuple[Surface, str]:
 
 def _read_gifti(path: Path) -> tuple[Surface, str]:
     """Read points, triangles and the CIFTI structure name of a GIFTI surface."""
-    import nibabel as nb
-
+    image = open_gifti(path, 'a GIFTI surface')
     try:
-        image = nb.load(path)
-        points = image.agg_data('NIFTI_INTENT_POINTSET')  # type: ignore[attr-defined]
-        triangles = image.agg_data('NIFTI_INTENT_TRIANGLE')  # type: ignore[attr-defined]
+        points = image.agg_data('NIFTI_INTENT_POINTSET')
+        triangles = image.agg_data('NIFTI_INTENT_TRIANGLE')
         coordinates = np.asarray(points, float).reshape(-1, 3)
         faces = np.asarray(triangles, np.int32).reshape(-1, 3)
-    except FileNotFoundError as error:
-        raise InputError(f'{path} does not exist.') from error
-    except Exception as error:  # nibabel, zlib and expat each have errors of their own
+    except Exception as error:  # whatever nibabel and numpy make of other arrays
         raise InputError(f'{path} cannot be read as a GIFTI surface: {error}.') from error
     surface = _fitting(path, coordinates, faces)
     # Workbench names the structure with the points, nibabel's users often with the file.
-    places = (image.darrays[0].meta, image.meta)  # type: ignore[attr-defined]
+    places = (image.darrays[0].meta, image.meta)
     told = next((found for meta in places if (found := meta.get(_STRUCTURE))), '')
     structure = {'CortexLeft': 'CORTEX_LEFT', 'CortexRight': 'CORTEX_RIGHT'}.get(told, '')
     return surface, f'CIFTI_STRUCTURE_{structure}' if structure else ''

@@ -49,15 +49,18 @@ def block_tree(blocks: npt.ArrayLike, within: bool = False, whole: bool = False)
     if given.shape[1] == 1:
         first = 1 if whole else -1
         second = -given[:, 0] if whole and not within else given[:, 0]
+        if whole:
+            _check_column(given[:, 0])
         given = np.stack([np.full(n_rows, first), second, np.arange(1, n_rows + 1)], axis=1)
     full, several, at_end = _renumbered(given)
     if several and not at_end:
         # There PALM forgets to tell the observations apart, and flips them together.
         raise InputError(
-            'Parts in the last column of the exchangeability blocks have several observations, '
-            'but those with the highest number in their block have one: what may flip then '
-            'depends on the numbering. Add a last column that numbers the observations, and make '
-            'the numbers in the column before it negative where these may not change places.'
+            'In the last column of the exchangeability blocks some blocks have several '
+            'observations, but the block with the highest number has one: it is not clear '
+            'whether observations or blocks are to be shuffled. Add a last column that numbers '
+            'the observations 1, 2, 3, ...; in the column before it, give a negative number to '
+            'each block whose observations must not change places with each other.'
         )
     if several:
         full, _, _ = _renumbered(np.column_stack([full, np.arange(1, n_rows + 1)]))
@@ -104,54 +107,92 @@ def check_blocks(blocks: Integers) -> None:
     """
     if blocks.shape[1] < 2:
         raise InputError(
-            f'Exchangeability blocks of {blocks.shape[1]} levels: at least two are needed, the '
-            'last of which tells the observations apart.'
+            'The exchangeability blocks have one column: at least two are needed, the last of '
+            'which numbers the observations.'
         )
     if len(np.unique(blocks[:, 0])) > 1:
         raise InputError(
             'The first column of the exchangeability blocks has different numbers. With more '
-            'than one column it stands for the whole sample and must be 1 (its blocks change '
-            'places) or -1 (they do not) in every row.'
+            'than one column it stands for the whole sample and must be 1 in every row (the '
+            'blocks of the second column change places) or -1 (they stay in place): put such a '
+            'column before the others.'
         )
-    if len(np.unique(blocks, axis=0)) < len(blocks):
-        raise InputError('Two observations have the same numbers in all exchangeability blocks.')
-    _check_inside(blocks, level=1)
+    _, first = np.unique(blocks, axis=0, return_index=True)
+    for row in np.setdiff1d(np.arange(len(blocks)), first)[:1].tolist():
+        raise InputError(
+            f'Observation {row + 1} has the same numbers as another one in all columns of the '
+            'exchangeability blocks: number the observations of a block in the last column.'
+        )
+    _check_inside(blocks, np.arange(1, len(blocks) + 1), level=1)
 
 
-def _check_inside(blocks: Integers, level: int) -> None:
-    """Check the blocks of one block, all of which have one number in their first column."""
-    insides = [blocks[blocks[:, 1] == number, 1:] for number in np.unique(blocks[:, 1])]
-    if blocks[0, 0] > 0 and len(insides) > 1:
-        _check_alike(insides, level + 1)
+def _check_column(column: Integers) -> None:
+    """Check blocks of one level that are to change places as a whole."""
+    numbers, sizes = np.unique(column, return_counts=True)
+    other = int(np.argmax(sizes != sizes[0]))
+    if other:
+        raise InputError(
+            f'Exchangeability block {numbers[0]} has {_observations(sizes[0])} and block '
+            f'{numbers[other]} has {sizes[other]}: blocks that change places as a whole (-whole) '
+            'must be of one size. Use -within without -whole to exchange the observations '
+            'inside each block; or let only blocks of the same size change places, with four '
+            'columns in the file: -1 in every row; the size of the block; the number of the '
+            'block, negative if its observations must not change places with each other; the '
+            'number of the observation in its block.'
+        )
+    if numbers[0] < 0 < numbers[-1]:
+        raise InputError(
+            f'Exchangeability block {numbers[0]} has a negative number and block {numbers[-1]} '
+            'a positive one: blocks that change places as a whole (-whole) must be numbered '
+            'alike, 1, 2, 3, ... without signs.'
+        )
+
+
+def _check_inside(blocks: Integers, rows: Integers, level: int) -> None:
+    """Check the blocks of one block, all of which have one number in their first column.
+
+    ``rows`` has the number of each observation in the whole sample, for messages.
+    """
+    places = [blocks[:, 1] == number for number in np.unique(blocks[:, 1])]
+    insides = [(blocks[inside, 1:], rows[inside]) for inside in places]
+    if blocks[0, 0] > 0:
+        for other in insides[1:]:
+            _check_alike(insides[0], other, level + 1)
     if blocks.shape[1] > 2:
         for inside in insides:
-            _check_inside(inside, level + 1)
+            _check_inside(*inside, level + 1)
 
 
-def _check_alike(insides: list[Integers], level: int) -> None:
+def _check_alike(
+    one: tuple[Integers, Integers], two: tuple[Integers, Integers], level: int
+) -> None:
     """Check that blocks have one size, one sign and the same division."""
-    first = insides[0]
-    for other in insides[1:]:
-        where = (
-            f'Exchangeability blocks in column {level} (counted with those that were added for '
-            'the whole sample or the single observations) are to change places as a whole, but '
+    (first, its_rows), (other, other_rows) = one, two
+    where = (
+        f'Column {level} of the exchangeability blocks: the block of observation {its_rows[0]} '
+        f'and that of observation {other_rows[0]} are to change places as a whole, but '
+    )
+    if len(other) != len(first):
+        raise InputError(
+            f'{where}the first has {_observations(len(first))} and the second {len(other)}. '
+            'Only blocks of one size can change places: put a new column with the size of the '
+            f'block before this one, and make the numbers in column {level - 1} negative.'
         )
-        if len(other) != len(first):
-            raise InputError(
-                f'{where}one has {len(first)} observations and another {len(other)}. Only '
-                'blocks of one size can: give several columns, the first -1 in every row and the '
-                'second with the blocks of each size in a block of their own.'
-            )
-        if (other[0, 0] > 0) != (first[0, 0] > 0):
-            raise InputError(
-                f'{where}one has a positive number and another a negative one. Give all that '
-                'are in the same block the same sign.'
-            )
-        if not np.array_equal(_sorted(other[:, 1:]), _sorted(first[:, 1:])):
-            raise InputError(
-                f'{where}they are not divided alike in the columns after it: the numbers and '
-                'sizes of the parts, their order by number and their signs have to agree.'
-            )
+    if (other[0, 0] > 0) != (first[0, 0] > 0):
+        raise InputError(
+            f'{where}one has a positive number and the other a negative one. Give the blocks '
+            'that change places with each other numbers of the same sign.'
+        )
+    if not np.array_equal(_sorted(other[:, 1:]), _sorted(first[:, 1:])):
+        raise InputError(
+            f'{where}they are not divided alike in the columns after it. Number their parts '
+            'alike: as many parts, of the same sizes in the order of their numbers, and with '
+            'the same signs.'
+        )
+
+
+def _observations(number: int) -> str:
+    return f'{number} observation' if number == 1 else f'{number} observations'
 
 
 def _sorted(blocks: Integers) -> Integers:
@@ -169,21 +210,25 @@ def _whole_numbers(blocks: npt.ArrayLike) -> Integers:
     values = values.reshape(len(values), -1)
     if values.shape[1] > _MOST_LEVELS:
         raise InputError(
-            f'Exchangeability blocks with {values.shape[1]} columns; at most {_MOST_LEVELS} are '
-            'supported. One row per observation, one column per level.'
+            f'The exchangeability blocks have {values.shape[1]} columns, more than '
+            f'{_MOST_LEVELS}: the file must have one row per observation and one column per '
+            'level.'
         )
     for row, column in np.argwhere(~np.isfinite(values))[:1]:
         raise InputError(
             f'The exchangeability block of observation {row + 1} (column {column + 1}) is '
-            'missing or not a number.'
+            'missing or not a number: give the number of its block.'
         )
     for row, column in np.argwhere((values != np.round(values)) | (values == 0))[:1]:
         raise InputError(
             f'The exchangeability block of observation {row + 1} (column {column + 1}) is '
-            f'{values[row, column]:g}: blocks have whole numbers other than 0.'
+            f'{values[row, column]:g}: number the blocks with whole numbers other than 0.'
         )
     if np.abs(values).max() > 1 << 53:
-        raise InputError('The numbers of exchangeability blocks must be smaller than 2^53.')
+        raise InputError(
+            f'An exchangeability block has the number {np.abs(values).max():g}, which is too '
+            'large: number the blocks 1, 2, 3, ...'
+        )
     return values.astype(np.int64)
 
 
@@ -214,8 +259,8 @@ def _renumbered(blocks: Integers) -> tuple[Integers, bool, bool]:
             several, at_end = True, at_end or place == len(different)
     if len(np.unique(numbers[:, 0])) < len(different):
         raise InputError(
-            'The last column of the exchangeability blocks has parts with several observations, '
-            'which do not change places whatever their sign, and numbers of both signs: give '
-            'its parts different positive numbers.'
+            'The last column of the exchangeability blocks has positive and negative numbers, '
+            'and blocks of several observations. These stay in their order whatever the sign: '
+            'give the blocks of the last column different positive numbers.'
         )
     return numbers, several, at_end

@@ -24,7 +24,7 @@ __all__ = ['MOST_SHUFFLES', 'GivenShuffles', 'PalmShuffles', 'given_shuffles', '
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-#: More shuffles than this are not run.
+#: More shuffles than this are not run, where so many exist.
 MOST_SHUFFLES = 10_000_000
 
 
@@ -60,7 +60,7 @@ def palm_shuffles(
         Permutations (PALM's ``-ee``), sign flips (``-ise``) or both. Blocks that change places
         as a whole flip as a whole.
     n : int
-        Wanted number of shuffles, the identity included; 0 for all.
+        Wanted number of shuffles, the identity included; 0, or more than are possible, for all.
     seed : int
         From 0 to 2^128 - 1.
     stream : int
@@ -77,11 +77,8 @@ def palm_shuffles(
     """
     if not permute and not flip:
         raise InputError('Neither permutations nor sign flips are asked for.')
-    if not 0 <= n <= MOST_SHUFFLES:
-        raise InputError(
-            f'The number of shuffles must be 0 (all that exist) or at most {MOST_SHUFFLES:,}, '
-            f'not {n:,}.'
-        )
+    if n < 0:
+        raise InputError(f'The number of shuffles must be positive, or 0 for all, not {n}.')
     if not (0 <= seed < 1 << 128 and 0 <= stream < 1 << 64):
         raise InputError(f'The seed must be a number from 0 to 2^128 - 1, not {seed}.')
     values = np.asarray(labels, dtype=np.float64)
@@ -98,6 +95,11 @@ def palm_shuffles(
         raise InputError(
             f'{_about(possible)} shuffles are possible, too many to run them all: give their '
             'number (-n 10000, for example).'
+        )
+    if min(n, possible) > MOST_SHUFFLES:
+        raise InputError(
+            f'{_about(n)} shuffles are asked for, but at most {MOST_SHUFFLES:,} are run: give '
+            'a smaller number (-n 10000, for example).'
         )
     exhaustive = n == 0 or possible <= n
     n = possible if exhaustive else n
@@ -292,13 +294,14 @@ def given_shuffles(
     # NaN sorts last and equals nothing.
     for row in np.flatnonzero((np.sort(np.abs(values), axis=1) != identity).any(axis=1))[:1]:
         raise InputError(
-            f'Row {row + 1} of the table of shuffles is none: it must hold each number from 1 '
-            f'to {values.shape[1]} once, with a minus sign where the observation is flipped.'
+            f'Row {row + 1} of the table of shuffles is no shuffle: it must hold each number '
+            f'from 1 to {values.shape[1]} once, with a minus sign where the observation is '
+            'flipped.'
         )
     if (values[0] != identity).any():
         raise InputError(
-            'The first row of the table of shuffles must be the identity (1, 2, 3, ...): the '
-            'statistic of the unshuffled data is counted first.'
+            'The first row of the table of shuffles must be 1, 2, 3, ..., which leaves every '
+            'observation in its place: the data as they are count as the first shuffle.'
         )
     return GivenShuffles(values.astype(np.int32))
 
@@ -309,11 +312,13 @@ def _checked(blocks: npt.ArrayLike | None, n_rows: int) -> Integers:
         return np.stack([np.ones(n_rows, dtype=np.int64), np.arange(1, n_rows + 1)], axis=1)
     numbers = np.asarray(blocks)
     if numbers.ndim != 2 or not np.issubdtype(numbers.dtype, np.integer):
-        raise InputError('Exchangeability blocks must be integers with one row per observation.')
+        raise InputError(
+            'Exchangeability blocks must be whole numbers with one row per observation.'
+        )
     if len(numbers) != n_rows:
         raise InputError(
             f'The exchangeability blocks have {len(numbers)} observations, but the design has '
-            f'{n_rows}.'
+            f'{n_rows}: one row per observation is needed.'
         )
     check_blocks(numbers)
     return numbers.astype(np.int64)
@@ -335,29 +340,35 @@ def _why_only_one(blocks: Integers, free: bool, permute: bool) -> str:
     inside = bool((blocks[:, -2] > 0).any())
     outside = bool((blocks[:, :-2] > 0).any())
     if not permute:
-        advice = 'the blocks let no observation flip. Give the sample blocks in a second column.'
+        advice = (
+            'all observations are one block that stays as it is (-1), so that none may flip. '
+            'Write 1 in the first column, or leave the blocks out.'
+        )
     elif inside and not outside:
         advice = (
-            'the tested columns of the design do not change inside any block, so that exchanging '
-            'observations inside blocks changes nothing. Exchange the blocks as a whole '
-            '(-whole) to test an effect between blocks, or use sign flips (-ise).'
+            'all observations of a block have the same values of the tested columns of the '
+            'design, so that exchanging them inside the block changes nothing. To test an '
+            'effect between blocks, exchange the blocks as a whole (-whole, for blocks of one '
+            'column), or use sign flips (-ise).'
         )
     elif outside and not inside:
         advice = (
-            'the blocks that may change places hold the same values of the tested columns (in '
-            'whatever order), so that exchanging them counts as no change. Exchange the '
-            'observations inside the blocks (-within) to test an effect inside blocks, or use '
-            'sign flips (-ise).'
+            'the blocks that may change places hold the same values of the tested columns of '
+            'the design (in whatever order), so that exchanging them counts as no change. To '
+            'test an effect inside blocks, exchange the observations in them (-within, for '
+            'blocks of one column), or use sign flips (-ise).'
         )
     elif outside:
         advice = (
-            'all that may change places has the same values of the tested columns. Use sign '
-            'flips (-ise) for a test of the mean, or other blocks.'
+            'all observations and blocks that may change places have the same values of the '
+            'tested columns of the design. Use sign flips (-ise) to test a mean, or other '
+            'blocks.'
         )
     else:
         advice = (
-            'the blocks let nothing change places, as all their numbers are negative. Give a '
-            'positive number where observations are exchangeable, or use sign flips (-ise).'
+            'all numbers of the blocks are negative, which lets nothing change places. Give '
+            'positive numbers to the blocks in which observations may change places, or use '
+            'sign flips (-ise).'
         )
     return (
         f'Only one shuffle is possible with these exchangeability blocks, and every p would be '

@@ -6,6 +6,7 @@ both, from its values at Chebyshev nodes.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ class Surface(NamedTuple):
     ----------
     coefficients : ndarray, shape (n_pieces_of_q, n_pieces_of_share, 36)
         Powers of the share's place change first. For G the pieces of the explained share are
-        followed by those of its complement.
+        followed by those of its complement. Not writable: equal arguments share one.
     first : uint64
         Leading bits of the first piece of q.
     lowest, highest : float
@@ -48,6 +49,7 @@ class Surface(NamedTuple):
     highest: float
 
 
+@lru_cache(maxsize=8)
 def v_surface(lowest: float, highest: float) -> Surface:
     """Z / (v sqrt(y)) as a function of y = dof / (dof + v^2) and of q = 1 / dof.
 
@@ -70,6 +72,7 @@ def v_surface(lowest: float, highest: float) -> Surface:
     return _surface([smooth], lowest, highest)
 
 
+@lru_cache(maxsize=8)
 def g_surface(rank: int, lowest: float, highest: float) -> Surface:
     """Z sqrt(q) of F as a function of the smaller of x and y = 1 - x, and of q = 1 / dof.
 
@@ -116,7 +119,9 @@ def _surface(
         values = values.reshape(*q.shape, *shares.shape)
         found = np.einsum('kn,pnsm,lm->pskl', powers, values, powers, optimize=True)
         pieces.append(found.reshape(len(q), len(shares), _TERMS**2))
-    return Surface(np.concatenate(pieces, axis=1), leading[0], lowest, highest)
+    coefficients = np.concatenate(pieces, axis=1)
+    coefficients.setflags(write=False)
+    return Surface(coefficients, leading[0], lowest, highest)
 
 
 def _places(starts: npt.NDArray[np.uint64], nodes: Floats) -> Floats:

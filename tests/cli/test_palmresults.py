@@ -130,9 +130,9 @@ def test_a_failing_rename_leaves_no_new_folder(study, renames, number):
 @pytest.mark.parametrize(
     ('fail', 'code', 'words'),
     [
-        (lambda: raise_(KeyboardInterrupt()), 130, 'nothing was written'),
-        (lambda: signal.raise_signal(signal.SIGINT), 130, 'nothing was written'),
-        (lambda: signal.raise_signal(signal.SIGTERM), 143, 'nothing was written'),
+        (lambda: raise_(KeyboardInterrupt()), 130, 'appear all together'),
+        (lambda: signal.raise_signal(signal.SIGINT), 130, 'appear all together'),
+        (lambda: signal.raise_signal(signal.SIGTERM), 143, 'appear all together'),
         (lambda: raise_(OSError(errno.ENOSPC, 'No space left on device')), 1, 'Make room and'),
     ],
 )

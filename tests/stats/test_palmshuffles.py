@@ -281,12 +281,17 @@ PAIRS = [1, 1, 2, 2, 3, 3]
     ('labels', 'blocks', 'flip', 'message'),
     [
         (ONE, None, False, r'equal in all rows.*every p would be 1.*\(-ise\) for a one-sample'),
-        ([1, 1, 2, 2, 3, 3], block_tree(PAIRS), False, r'inside any block.*\(-whole\)'),
-        ([1, 2, 2, 1, 1, 2], block_tree(PAIRS, whole=True), False, r'same values.*\(-within\)'),
-        (ONE, block_tree(PAIRS, whole=True, within=True), False, r'all that may change.*-ise'),
-        (range(6), block_tree(range(1, 7)), False, r'inside any block.*\(-whole\)'),
-        (range(6), block_tree([[-1, -x] for x in PAIRS]), False, 'let nothing change places'),
-        (range(6), block_tree([[-1, x] for x in range(1, 7)]), True, 'let no observation flip'),
+        ([1, 1, 2, 2, 3, 3], block_tree(PAIRS), False, r'all observations of a block.*\(-whole,'),
+        ([1, 2, 2, 1, 1, 2], block_tree(PAIRS, whole=True), False, r'same values.*\(-within,'),
+        (
+            ONE,
+            block_tree(PAIRS, whole=True, within=True),
+            False,
+            r'that may change places have the same.*-ise',
+        ),
+        (range(6), block_tree(range(1, 7)), False, r'all observations of a block.*\(-whole,'),
+        (range(6), block_tree([[-1, -x] for x in PAIRS]), False, 'lets nothing change places'),
+        (range(6), block_tree([[-1, x] for x in range(1, 7)]), True, 'none may flip. Write 1'),
     ],
 )
 def test_a_set_of_the_identity_alone_is_refused_with_advice(labels, blocks, flip, message):
@@ -299,9 +304,19 @@ def test_sets_that_cannot_be_run_are_refused():
         palm_shuffles(np.arange(11), n=0)
     with pytest.raises(InputError, match=r'About 10\^68 shuffles are possible'):
         palm_shuffles(np.ones(226), permute=False, flip=True, n=0)
-    with pytest.raises(InputError, match='at most 10,000,000, not 10,000,001'):
+    with pytest.raises(InputError, match=r'10,000,001 shuffles .* at most 10,000,000 are run'):
         palm_shuffles(np.arange(11), n=10_000_001)
+    with pytest.raises(InputError, match=r'About 10\^99 shuffles are asked for'):
+        palm_shuffles(np.arange(11), n=10**99)
     assert palm_shuffles(np.arange(226)).n_possible == math.factorial(226)
+
+
+@pytest.mark.parametrize('n', [56, 10_000_001, 20_000_000, 10**30])
+def test_more_than_exist_are_all(n):
+    shuffles = palm_shuffles([0, 0, 0, 1, 1, 1, 1, 1], n=n)
+    assert (shuffles.n, shuffles.n_possible, shuffles.exhaustive) == (56, 56, True)
+    same = palm_shuffles([0, 0, 0, 1, 1, 1, 1, 1], n=0)
+    np.testing.assert_array_equal(everything(shuffles), everything(same))
 
 
 def test_bad_arguments():
@@ -315,7 +330,7 @@ def test_bad_arguments():
         palm_shuffles([1, np.nan])
     with pytest.raises(InputError, match='have 6 observations, but the design has 5'):
         palm_shuffles(range(5), blocks=block_tree(PAIRS))
-    with pytest.raises(InputError, match='integers'):
+    with pytest.raises(InputError, match='must be whole numbers'):
         palm_shuffles(range(6), blocks=PAIRS)
 
 
@@ -335,8 +350,8 @@ def test_given_shuffles():
         ([[1, 2], [2, 1]], 'has 2 columns, but the design has 3 rows'),
         ([1, 2, 3], 'one row per shuffle'),
         (np.empty((0, 3)), 'one row per shuffle'),
-        ([[2, 1, 3]], 'first row .* identity'),
-        ([[1, 2, -3]], 'first row .* identity'),
+        ([[2, 1, 3]], 'first row .* must be 1, 2, 3'),
+        ([[1, 2, -3]], 'first row .* must be 1, 2, 3'),
         ([[1, 2, 3], [1, 2, 2]], r'Row 2 .* once'),
         ([[1, 2, 3], [1, 2, 3], [0, 1, 2]], 'Row 3'),
         ([[1, 2, 3], [1, 2, np.nan]], 'Row 2'),

@@ -37,3 +37,15 @@ def test_g_at_any_degrees_of_freedom(rank, lowest, highest):
     share = np.where(side, 1 / (1 + odds), odds / (1 + odds))
     z = values(g_surface(rank, lowest, highest), side, share, q) / np.sqrt(q)
     np.testing.assert_allclose(z, z_from_f(g, rank, 1 / q), rtol=2e-9, atol=2e-9)
+
+
+@pytest.mark.parametrize(('build', 'arguments'), [(v_surface, ()), (g_surface, (2,))])
+def test_equal_arguments_share_a_surface_that_nobody_can_change(build, arguments):
+    surface = build(*arguments, 0.11, 0.14)
+    assert build(*arguments, 0.11, 0.14) is surface
+    assert build(*arguments, 0.11, 0.15) is not surface
+    fresh = build.__wrapped__(*arguments, 0.11, 0.14)
+    np.testing.assert_array_equal(surface.coefficients, fresh.coefficients)
+    assert surface[1:] == fresh[1:]
+    with pytest.raises(ValueError, match='read-only'):
+        surface.coefficients[0, 0, 0] = 1
