@@ -6,10 +6,6 @@ What is corrected over all grayordinates is then combined from the maxima of eac
 native engine does it.
 """
 
-import os
-import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ketbids.errors import InputError, KetbidsError, ToolError, UsageError
+from ketbids.errors import InputError, KetbidsError, UsageError
 from ketbids.interfaces.inference import GroupTestBase, Problem
+from ketbids.interfaces.palmprogram import harmless, palm_command, palm_version, run_palm
 from ketbids.io.palmfiles import (
     MOST_VERTICES,
     read_palm_image,
@@ -33,61 +30,15 @@ from ketbids.stats.freedman_lane import check_design, partition_design, same_as_
 from ketbids.stats.inference import PARTITION_NAMES, Shuffled, TestOptions
 from ketbids.stats.shuffling import make_shuffles
 
-__all__ = ['PalmTest', 'assert_palm_can', 'palm_argv', 'palm_command', 'palm_version']
+__all__ = ['PalmTest', 'assert_palm_can', 'palm_argv']
 
 Floats = npt.NDArray[np.float64]
 
-#: PALM's launcher pastes its arguments into code of Octave or MATLAB.
-_HARMLESS = re.compile(r'[A-Za-z0-9._/+:=@-]+')
 #: Largest seed that PALM's generator takes.
 _LARGEST_SEED = 2**32 - 1
 #: t of PALM and of ketbids differ by rounding only; more would mean other data or another design.
 _SAME_T = 1e-6
 _SCHEMES = {'flips': '-ise', 'permutations': '-ee'}
-
-
-def palm_command() -> str:
-    """Find PALM: the file that ``KETBIDS_PALM`` names, or ``palm`` on the PATH.
-
-    Raises
-    ------
-    ToolError
-        It is not there, or its path cannot be used.
-    """
-    named = os.environ.get('KETBIDS_PALM')
-    found = shutil.which(named or 'palm')
-    if found is None:
-        missing = (
-            f'KETBIDS_PALM names {named}, which is not a program'
-            if named
-            else 'there is no palm on the PATH'
-        )
-        raise ToolError(
-            f'--engine palm needs PALM: {missing}. Set KETBIDS_PALM to the file "palm" of an '
-            'installed PALM (github.com/andersonwinkler/PALM; it needs Octave with its packages '
-            'image and statistics, or MATLAB), or use --engine native.'
-        )
-    return _harmless(str(Path(found).absolute()))
-
-
-def palm_version(command: str) -> str | None:
-    """Give the version that stands beside the script ``palm``; None if none does."""
-    path = Path(command).resolve().with_name('palm_version.txt')
-    try:
-        return ' '.join(path.read_text(encoding='utf-8', errors='replace').split()) or None
-    except OSError:
-        return None
-
-
-def _harmless(argument: str) -> str:
-    """Refuse an argument that Octave or a shell could take for more than a word."""
-    if not _HARMLESS.fullmatch(argument):
-        raise ToolError(
-            f'PALM cannot be given {argument!r}: its launcher makes a line of code of its '
-            'arguments, so that only letters, digits and . _ / + : = @ - are safe. Install PALM '
-            'in a folder with such a name, or use --engine native.'
-        )
-    return argument
 
 
 def assert_palm_can(
@@ -182,7 +133,7 @@ def palm_argv(
     argv += ['-vg', 'variancegroups.csv'] if variance_groups else []
     argv += [_SCHEMES[options.kind], '-n', str(options.n_shuffles), '-seed', str(options.seed)]
     argv += [*enhance, *together, '-savemax', '-noniiclass', '-quiet', '-o', name]
-    return [_harmless(argument) for argument in argv]
+    return [harmless(argument) for argument in argv]
 
 
 class PalmTest(GroupTestBase):
@@ -254,6 +205,8 @@ class _PalmRuns:
         for code, name in PARTITION_NAMES.items():
             if not (mask & (models.partition == code)).any():
                 continue
+            for path in list(self._folder.glob(f'{name}_*')):  # of a run that did not end
+                path.unlink()
             write = self._write_voxels if code == SUBCORTEX else self._write_surfaces
             images, surfaces, places = write(data)
             argv = palm_argv(
@@ -266,7 +219,7 @@ class _PalmRuns:
                 connectivity=self._problem.connectivity,
                 variance_groups=self._problem.n_groups > 1,
             )
-            self._run(argv, name)
+            run_palm(argv, self._folder, name, threads=options.threads)
             maxima[:, :, code] = self._collect(name, places, (t, enhanced, p))
         self._assert_same_t(t[0, mask], data[:, mask])
         counts = p * self._n
@@ -321,25 +274,6 @@ class _PalmRuns:
             [_Place(columns, shape, np.ravel_multi_index(voxels.T, shape))],
         )
 
-    def _run(self, argv: list[str], name: str) -> None:
-        """Run PALM in the folder of its files; what it says is kept in ``<name>.log``."""
-        log = self._folder / f'{name}.log'
-        threads = str(self._problem.options.threads)
-        with log.open('w+', encoding='utf-8', errors='replace') as said:
-            done = subprocess.run(  # noqa: S603
-                argv,
-                cwd=self._folder,
-                env={**os.environ, 'OMP_NUM_THREADS': threads},
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
-        if done.returncode:
-            raise KetbidsError(
-                f'PALM ({name}) ended with code {done.returncode}: {_last_words(log)}'
-            )
-
     def _collect(self, name: str, places: list[_Place], maps: tuple[Floats, ...]) -> Floats:
         """Fill t, TFCE and uncorrected p; the maxima, shape (n_shuffles, n_contrasts)."""
         several, turned = len(places) > 1, len(self._contrasts) > 1
@@ -388,14 +322,3 @@ def _one_value_per_label(design: Floats, tested: npt.NDArray[np.bool_]) -> Float
         )
         exact[:, column] = values[first[code]]
     return exact
-
-
-def _last_words(log: Path, lines: int = 5) -> str:
-    """Give what a program said last, without its banner and Octave's farewell."""
-    said = [
-        line.strip()
-        for line in log.read_text(encoding='utf-8', errors='replace').splitlines()
-        if line.strip() and 'execution_exception' not in line
-    ]
-    banner = [n for n, line in enumerate(said) if set(line) == {'='}]
-    return ' | '.join(said[banner[-1] + 1 if banner else 0 :][-lines:]) or 'without a word'

@@ -15,6 +15,8 @@ from ketbids.stats.brainmodels import Surface
 
 __all__ = [
     'MOST_VERTICES',
+    'last_words',
+    'plain_words',
     'read_palm_image',
     'read_palm_maxima',
     'write_palm_image',
@@ -24,6 +26,10 @@ __all__ = [
 
 #: Largest size of a dimension of a NIfTI-1 file.
 MOST_VERTICES = 32767
+#: Characters of another program's words that go into a message.
+_MOST_CHARACTERS = 300
+#: Bytes at the end of a log that are looked at.
+_LOG_END = 1 << 16
 
 
 def write_palm_image(
@@ -92,7 +98,8 @@ def read_palm_image(path: Path) -> npt.NDArray[np.float64]:
     except FileNotFoundError as error:
         raise KetbidsError(f'PALM ended without an error, but {path} is missing.') from error
     except Exception as error:  # nibabel and zlib have errors of their own
-        raise KetbidsError(f'PALM has left {path}, which cannot be read: {error}.') from error
+        why = plain_words(error)
+        raise KetbidsError(f'PALM has left {path}, which cannot be read: {why}.') from error
 
 
 def read_palm_maxima(path: Path) -> npt.NDArray[np.float64]:
@@ -108,4 +115,35 @@ def read_palm_maxima(path: Path) -> npt.NDArray[np.float64]:
     except FileNotFoundError as error:
         raise KetbidsError(f'PALM ended without an error, but {path} is missing.') from error
     except ValueError as error:
-        raise KetbidsError(f'PALM has left {path}, which cannot be read: {error}.') from error
+        why = plain_words(error)
+        raise KetbidsError(f'PALM has left {path}, which cannot be read: {why}.') from error
+
+
+def last_words(log: Path, lines: int = 5) -> str:
+    """Give what a program said last, without PALM's banner and Octave's farewell.
+
+    Parameters
+    ----------
+    log : Path
+        What it said; of any size and content.
+    lines : int
+        At most so many lines, joined by ``|``.
+    """
+    with log.open('rb') as stream:
+        stream.seek(max(0, stream.seek(0, 2) - _LOG_END))
+        text = stream.read().decode('utf-8', errors='replace')
+    said = [
+        line.strip()
+        for line in text.splitlines()
+        if line.strip() and 'execution_exception' not in line
+    ]
+    banner = [n for n, line in enumerate(said) if set(line) == {'='}]
+    words = ' | '.join(said[banner[-1] + 1 if banner else 0 :][-lines:])
+    return plain_words(words) or 'without a word'
+
+
+def plain_words(words: object) -> str:
+    """Give what another program said as one line of printable characters, not too long."""
+    text = ''.join(c if c.isprintable() else ' ' for c in str(words))
+    text = ' '.join(text.split())
+    return text if len(text) <= _MOST_CHARACTERS else f'{text[:_MOST_CHARACTERS].rstrip()} ...'

@@ -31,6 +31,8 @@ ATLAS_OUTPUTS = (
 )
 #: What does the shuffles, with the same inputs and outputs.
 ENGINES: Mapping[str, type[GroupTestBase]] = {'native': GroupTest, 'palm': PalmTest}
+#: Memory to plan with. PALM runs beside ketbids, which has all maps as well.
+MEMORY_GB: Mapping[str, float] = {'native': 1.0, 'palm': 1.5}
 
 TEST_OUTPUTS = ('maps', 'plain', 'pos', 'neg', 'nullmax', 'summary')
 
@@ -288,7 +290,7 @@ def init_analysis_wf(settings: Settings, plan: AnalysisPlan) -> pe.Workflow:
         maps_file=str(plan.maps_file),
         atlas=plan.atlas,
         num_threads=settings.resources.omp_nthreads,
-        mem_gb=1.0,
+        mem_gb=MEMORY_GB[group.engine],
     )
     figures = pe.Node(AnalysisFigures(title=f'{plan.name}: {plan.contrast}'), name='figures')
     ds_analysis_wf = init_ds_analysis_wf(

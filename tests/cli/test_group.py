@@ -1,5 +1,7 @@
 """The group level's choices, before any workflow is built."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from ketbids.cli.planning import score_values
 from ketbids.errors import InputError
 from ketbids.io.files import write_json
 from ketbids.model import load_model
+from tests.interfaces.palm_programs import program
 
 MAP = 'space-fsLR_den-0k_contrast-nogoVsGo_stat-effect_statmap.dscalar.nii'
 
@@ -102,3 +105,20 @@ def test_palm_is_looked_for_before_anything_runs(
     assert words in capsys.readouterr().err
     assert not (study / 'out' / 'group').exists()
     assert not (study / 'out' / 'group.html').exists()
+
+
+def test_palm_without_octave_is_refused_before_anything_runs(study, capsys, monkeypatch):
+    monkeypatch.chdir(study)
+    monkeypatch.setenv('KETBIDS_PALM', 'bin/palm')
+    program(study / 'bin', '#!/bin/sh\noctave-that-is-not-there\n')
+    assert run(study, '--engine', 'palm') == 4
+    assert 'Install Octave (octave-cli on the PATH)' in capsys.readouterr().err
+    assert not (study / 'out' / 'group').exists()
+
+
+def test_palm_by_a_relative_path_is_found_from_other_folders(study, monkeypatch):
+    monkeypatch.chdir(study)
+    monkeypatch.setenv('KETBIDS_PALM', 'bin/palm')
+    path = program(study / 'bin', '#!/bin/sh\n')
+    assert run(study, '--engine', 'palm') == 3  # one map is too few
+    assert os.environ['KETBIDS_PALM'] == str(path)

@@ -104,6 +104,13 @@ def test_threads_of_the_group_follow_processes():
     assert resolve('--nprocs', '7', '--omp-nthreads', '3').resources.omp_nthreads == 3
 
 
+def test_palm_has_one_thread():
+    palm = ('--engine', 'palm', '--nprocs', '7')
+    assert resolve(*palm).resources.nprocs == 7
+    assert resolve(*palm).resources.omp_nthreads == 1
+    assert resolve(*palm, '--omp-nthreads', '3').resources.omp_nthreads == 3
+
+
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [

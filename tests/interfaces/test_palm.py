@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import stat
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,29 +10,17 @@ import pytest
 
 from ketbids.errors import InputError, KetbidsError, ToolError, UsageError
 from ketbids.interfaces.inference import GroupTest
-from ketbids.interfaces.palm import (
-    PalmTest,
-    assert_palm_can,
-    palm_argv,
-    palm_command,
-    palm_version,
-)
+from ketbids.interfaces.palm import PalmTest, assert_palm_can, palm_argv
+from ketbids.interfaces.palmprogram import palm_command
 from ketbids.io.cifti import read_maps
 from ketbids.io.tables import read_table, write_table
 from ketbids.stats.inference import TestOptions
+from tests.interfaces.palm_programs import program
 from tests.stats.small_brain import LEFT
 
+SIDES = ('left', 'right')
 STUB = Path(__file__).with_name('palm_stub.py')
 N = 5
-
-
-def program(folder, text):
-    """An executable ``palm`` in a folder of its own."""
-    folder.mkdir(parents=True)
-    path = folder / 'palm'
-    path.write_text(text.replace('#!PYTHON', f'#!{sys.executable}'))
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
 
 
 @pytest.fixture
@@ -64,10 +50,10 @@ def study(brain, tmp_path):
     design = tmp_path / 'design.tsv'
     write_table(design, rows)
 
-    def run(kind=PalmTest, **options):
+    def run(kind=PalmTest, folder=None, **options):
         given = {'scheme': 'flips', 'n_shuffles': 100, 'seed': 7, 'tails': 'two', 'tfce': '100'}
-        folder = tmp_path / f'{kind.__name__}_{len(list(tmp_path.iterdir()))}'
-        folder.mkdir()
+        folder = folder or tmp_path / f'{kind.__name__}_{len(list(tmp_path.iterdir()))}'
+        folder.mkdir(exist_ok=True)
         given |= {'predictors': ['Intercept', 'age'], 'weights': [1.0, 0.0]}
         interface = kind(
             design_file=str(design),
@@ -125,33 +111,6 @@ def test_argv_of_voxels():
 def test_words_that_could_be_code_are_refused(bad):
     with pytest.raises(ToolError, match='only letters, digits'):
         palm_argv('palm', bad, OPTIONS, images=['v.nii'], surfaces=[], n_contrasts=1)
-
-
-def test_palm_is_found(tmp_path, monkeypatch):
-    monkeypatch.delenv('KETBIDS_PALM', raising=False)
-    path = program(tmp_path / 'bin', '#!/bin/sh\n')
-    monkeypatch.setenv('PATH', str(path.parent))
-    assert palm_command() == str(path)
-    other = program(tmp_path / 'other', '#!/bin/sh\n')
-    monkeypatch.setenv('KETBIDS_PALM', str(other))
-    assert palm_command() == str(other)
-    assert palm_version(str(other)) is None
-    other.with_name('palm_version.txt').write_text('alpha119\n')
-    assert palm_version(str(other)) == 'alpha119'
-
-
-def test_missing_palm_is_a_missing_tool(tmp_path, monkeypatch):
-    monkeypatch.delenv('KETBIDS_PALM', raising=False)
-    monkeypatch.setenv('PATH', str(tmp_path))
-    with pytest.raises(ToolError, match=r'there is no palm on the PATH\. Set KETBIDS_PALM'):
-        palm_command()
-    monkeypatch.setenv('KETBIDS_PALM', str(tmp_path / 'gone'))
-    with pytest.raises(ToolError, match='gone, which is not a program'):
-        palm_command()
-    spaced = program(tmp_path / 'my palm', '#!/bin/sh\n')
-    monkeypatch.setenv('KETBIDS_PALM', str(spaced))
-    with pytest.raises(ToolError, match='Install PALM in a folder with such a name'):
-        palm_command()
 
 
 @pytest.mark.parametrize(
@@ -249,7 +208,8 @@ def test_program_that_fails_is_quoted(tmp_path, monkeypatch, study):
 
 
 def test_missing_outputs_are_named(tmp_path, monkeypatch, study):
-    monkeypatch.setenv('KETBIDS_PALM', str(program(tmp_path / 'idle', '#!/bin/sh\nexit 0\n')))
+    text = '#!/bin/sh\ntouch cortex_elapsed.csv\n'
+    monkeypatch.setenv('KETBIDS_PALM', str(program(tmp_path / 'idle', text)))
     with pytest.raises(KetbidsError, match=r'cortex_dpv_tstat_m1_c1\.nii\.gz is missing'):
         study()
 
@@ -270,6 +230,20 @@ def test_results_of_something_else_are_refused(tmp_path, monkeypatch, study, old
     monkeypatch.setenv('KETBIDS_PALM', str(path))
     with pytest.raises(KetbidsError, match=message):
         study()
+
+
+def test_files_of_an_earlier_run_do_not_count(tmp_path, monkeypatch, stub, study):
+    """A run that ends early in a folder where another one, which was whole, has been."""
+    folder = study()[0]
+    old = sorted(folder.glob('*cortex_*'))
+    assert len(old) > 10
+    text = '#!/bin/sh\nls > seen\necho "error: out of patience"\n'
+    monkeypatch.setenv('KETBIDS_PALM', str(program(tmp_path / 'idle', text)))
+    with pytest.raises(KetbidsError, match=r'cortex_elapsed\.csv is missing\): error: out of pat'):
+        study(folder=folder)
+    seen = set((folder / 'seen').read_text().split())
+    inputs = {f'cortex_{side}{end}' for side in SIDES for end in ('.nii', '.srf', '_area.csv')}
+    assert {name for name in seen if name.startswith('cortex_')} == inputs
 
 
 def test_the_box_of_voxels_keeps_their_place(stub, study, brain):

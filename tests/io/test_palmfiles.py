@@ -6,6 +6,8 @@ import pytest
 
 from ketbids.errors import InputError, KetbidsError
 from ketbids.io.palmfiles import (
+    last_words,
+    plain_words,
     read_palm_image,
     read_palm_maxima,
     write_palm_image,
@@ -74,3 +76,20 @@ def test_damaged_images_are_named(tmp_path):
         read_palm_image(path)
     with pytest.raises(KetbidsError, match=r'gone\.nii is missing'):
         read_palm_image(tmp_path / 'gone.nii')
+
+
+def test_rubbish_does_not_reach_messages(tmp_path):
+    assert plain_words('a\x1b[31m b\0\n\t c\u202e d') == 'a [31m b c d'
+    assert plain_words('x' * 300) == 'x' * 300
+    assert plain_words('x' * 301) == 'x' * 300 + ' ...'
+    log = tmp_path / 'log'
+    log.write_bytes(b'first\n' + bytes(range(256)) * 10000 + b'\n======\nthe\x07 end\n')
+    assert last_words(log) == 'the end'
+    log.write_bytes(b'\x07\n')
+    assert last_words(log) == 'without a word'
+    path = tmp_path / 'maxima.csv'
+    path.write_text('\x1b[2J' + 'y' * 5000)
+    with pytest.raises(KetbidsError, match='cannot be read') as caught:
+        read_palm_maxima(path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400 + len(str(path))

@@ -227,6 +227,7 @@ def test_the_engine_is_chosen_by_a_setting_and_nothing_else_changes(tmp_path):
     native, palm = (found[engine][1][name] for engine in ('native', 'palm'))
     assert (type(native.interface), type(palm.interface)) == (GroupTest, PalmTest)
     assert native.inputs.get() == palm.inputs.get()
+    assert (native.mem_gb, palm.mem_gb) == (1.0, 1.5)
     assert type(native.inputs) is type(palm.inputs)
     assert set(native.outputs.get()) == set(palm.outputs.get())
     for key, value in chosen.items():
