@@ -8,11 +8,19 @@ grayordinate has a corrected p of at most .05.
     python benchmarks/calibration.py [--sets 2000] [--nprocs 2]
 
 Two spheres of about 330 vertices and three boxes of voxels, data smoothed. Each set is a function
-of its cell and its number, whatever the number of processes. Where sign flips or permutations are
-valid the rate must be within .017 of .05 (3.5 standard errors for 2,000 sets; with fewer sets as
-many standard errors of theirs); exits with 1 if it is not. Where they are not valid, the rate is
-reported, and how often the test's own warning appears, which must be in most sets. With a variance
-for each group (v in place of t) the rate of the same sets must be lower.
+of its cell and its number, whatever the number of processes.
+
+- Where sign flips or permutations are valid, the rate must be within .017 of .05 (3.5 standard
+  errors for 2,000 sets; with fewer sets as many standard errors of theirs), and the test may warn
+  of skewness or unequal variances in at most one of 20 sets.
+- Where they are not valid, the rate is reported, and the test must warn in most sets.
+- With variance groups (v in place of t) the sets of the unequal variances are tested once more.
+  It is not exact there: conservative with a third of Welch's degrees of freedom for its z, as in
+  PALM (.035 of 2,000 sets; with all of them it would be .088). So the rate must not be above .05
+  by more than .017, and its interval must be below that of t; it may be low.
+
+Exits with 1 if something is not as it must be. With fewer than 1,000 sets the limits are so wide
+that this only shows that the program runs.
 """
 
 import argparse
@@ -32,27 +40,26 @@ import numpy.typing as npt
 
 from ketbids.demo.mesh import icosphere
 from ketbids.stats.brainmodels import BrainModels, Surface
-from ketbids.stats.freedman_lane import partition_design
 from ketbids.stats.graph import Graph, adjacency, extents, vertex_areas
 from ketbids.stats.inference import TestOptions, permutation_test
-from ketbids.stats.multiplicity import corrected_p
-from ketbids.stats.shuffling import make_shuffles
 from ketbids.stats.smoothing import smoothing_matrix
-from ketbids.stats.statistic import make_statistic
-from ketbids.stats.tfce import Enhancer
 
 Floats = npt.NDArray[np.float64]
 
 ALPHA, LIMIT, SETS = 0.05, 0.017, 2000
-N_SHUFFLES, CHUNK = 200, 8
+# With fewer sets only gross errors show.
+ENOUGH = 1000
+N_SHUFFLES = 200
 RADIUS, FREQUENCY, VOXEL, FWHM = 50.0, 6, 4.0, 18.0
 BOXES = {
     'CIFTI_STRUCTURE_PUTAMEN_RIGHT': ((1, 1, 1), (5, 5, 4)),
     'CIFTI_STRUCTURE_PALLIDUM_RIGHT': ((6, 1, 1), (3, 4, 4)),
     'CIFTI_STRUCTURE_BRAIN_STEM': ((2, 9, 2), (4, 4, 5)),
 }
-# At least this part of the sets of an invalid cell must carry the warning.
-WARNED = 0.5
+SKEWED, UNEQUAL = 'not symmetric', 'vary differently'
+# At least this part of the sets of an invalid cell must carry its warning, and at most this part
+# of the sets of a valid cell either warning.
+WARNED, FALSE_ALARMS = 0.5, 0.05
 
 
 class Geometry(NamedTuple):
@@ -77,7 +84,7 @@ class Cell(NamedTuple):
     """One line of the table.
 
     ``warning`` is a part of the warning that is due; none where the test is valid. With
-    ``better_than``, the sets of that cell are tested with a variance for each group.
+    ``better_than``, the sets of that cell are tested with variance groups.
     """
 
     name: str
@@ -91,6 +98,14 @@ class Outcome(NamedTuple):
 
     found: bool
     warned: bool
+
+
+class Rate(NamedTuple):
+    """A rate and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
 
 
 @cache
@@ -170,7 +185,7 @@ def two_samples(
     return Study(maps, design, [1.0, -1.0] + [0.0] * (design.shape[1] - 2), 'permutations')
 
 
-_UNEQUAL = partial(two_samples, sizes=(7, 17), adjusted=False, ratio=4)
+_TWO_VARIANCES = partial(two_samples, sizes=(7, 17), adjusted=False, ratio=4)
 CELLS = (
     Cell('one-sample', partial(one_sample, n_rows=18, adjusted=False, skewed=False)),
     Cell('one-sample, covariates', partial(one_sample, n_rows=18, adjusted=True, skewed=False)),
@@ -181,10 +196,10 @@ CELLS = (
     Cell(
         'skewed errors, sign flips',
         partial(one_sample, n_rows=24, adjusted=False, skewed=True),
-        'not symmetric',
+        SKEWED,
     ),
-    Cell('variances 4 : 1, groups 7 : 17', _UNEQUAL, 'vary differently'),
-    Cell('the same with v', _UNEQUAL, better_than='variances 4 : 1, groups 7 : 17'),
+    Cell('variances 4 : 1, groups 7 : 17', _TWO_VARIANCES, UNEQUAL),
+    Cell('the same with v', _TWO_VARIANCES, better_than='variances 4 : 1, groups 7 : 17'),
 )
 
 
@@ -194,9 +209,6 @@ def run(job: tuple[str, int]) -> Outcome:
     cell = next(cell for cell in CELLS if cell.name == name)
     rng = np.random.default_rng([zlib.crc32((cell.better_than or name).encode()), number])
     study = cell.draw(rng)
-    seed = int(rng.integers(1 << 62))
-    if cell.better_than:
-        return Outcome(lowest_p_with_groups(study, seed) <= ALPHA, False)
     models, graph, extent, _ = geometry()
     result = permutation_test(
         study.maps,
@@ -205,62 +217,50 @@ def run(job: tuple[str, int]) -> Outcome:
         models,
         graph,
         extent,
-        TestOptions(study.kind, N_SHUFFLES, seed),  # type: ignore[arg-type]
+        TestOptions(study.kind, N_SHUFFLES, int(rng.integers(1 << 62))),  # type: ignore[arg-type]
+        groups=study.design[:, 0].astype(int) if cell.better_than else None,
     )
     lowest = min(float(p.min()) for p in result.pfwe.values())
-    warned = any(cell.warning in sentence for sentence in result.warnings)
-    return Outcome(lowest <= ALPHA, bool(cell.warning) and warned)
+    texts = [cell.warning] if cell.warning else [SKEWED, UNEQUAL]
+    warned = any(text in sentence for text in texts for sentence in result.warnings)
+    return Outcome(lowest <= ALPHA, warned)
 
 
-def lowest_p_with_groups(study: Study, seed: int) -> float:
-    """Lowest corrected p of a comparison of groups that have variances of their own."""
-    models, graph, extent, _ = geometry()
-    weights = np.array(study.contrast)
-    labels = study.design[:, weights != 0]
-    shuffles = make_shuffles('permutations', labels, N_SHUFFLES, seed)
-    statistic = make_statistic(
-        study.maps, partition_design(study.design, weights), study.design[:, 0].astype(int)
-    )
-    enhancer = Enhancer(graph, extent, models.partition)
-    maxima = np.empty((shuffles.n, enhancer.n_partitions))
-    observed, enhanced = np.empty((2, len(models)))
-    for start in range(0, shuffles.n, CHUNK):
-        numbers = range(start, min(start + CHUNK, shuffles.n))
-        for number, z in zip(numbers, statistic.z(shuffles, numbers), strict=True):
-            out = enhanced if number else observed
-            maxima[number] = enhancer.enhance(z, out, 'signed').max(axis=0)
-    return float(corrected_p(maxima, observed, models.partition).min())
-
-
-def interval(n_found: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a rate."""
+def rate_of(n_found: int, n: int) -> Rate:
+    """A rate with Wilson's interval."""
     z = 1.959964
     rate, weight = n_found / n, z**2 / n
     middle = (rate + weight / 2) / (1 + weight)
     half = z * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2)) / (1 + weight)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return Rate(rate, max(0.0, middle - half), min(1.0, middle + half))
 
 
-def line(cell: Cell, outcomes: list[Outcome], rates: dict[str, float]) -> tuple[str, bool]:
+def limit_of(n: int) -> float:
+    """How far from .05 the rate of so many sets may be."""
+    return LIMIT * float(np.sqrt(max(1, SETS / n)))
+
+
+def line(cell: Cell, outcomes: list[Outcome], rates: dict[str, Rate]) -> tuple[str, bool]:
     """Row of the table, and whether it is as it must be; adds to ``rates``."""
     n = len(outcomes)
-    n_found = sum(outcome.found for outcome in outcomes)
-    low, high = interval(n_found, n)
-    rate = rates[cell.name] = n_found / n
-    said = ''
-    if cell.better_than:
-        good = rate < rates[cell.better_than]
-        expected = f'below {rates[cell.better_than]:.3f}'
-    elif cell.warning:
-        share = sum(outcome.warned for outcome in outcomes) / n
-        good = share >= WARNED
-        expected, said = 'not valid: a warning', f', warned in {share:.0%}'
+    rate = rates[cell.name] = rate_of(sum(outcome.found for outcome in outcomes), n)
+    warned = sum(outcome.warned for outcome in outcomes) / n
+    limit = limit_of(n)
+    if cell.warning:
+        good = warned >= WARNED
+        expected = f'any; warned >= {WARNED:.0%}'
+    elif cell.better_than:
+        other = rates[cell.better_than]
+        good = rate.value <= ALPHA + limit and rate.high < other.low and warned <= FALSE_ALARMS
+        expected = f'<= {ALPHA + limit:.3f}, interval below {other.low:.3f}'
+        expected += f'; warned <= {FALSE_ALARMS:.0%}'
     else:
-        limit = LIMIT * np.sqrt(max(1, SETS / n))
-        good = abs(rate - ALPHA) <= limit
-        expected = f'{ALPHA:g} +- {limit:.3f}'
-    verdict = ('PASS' if good else 'FAIL') + said
-    row = f'| {cell.name} | {n} | {rate:.3f} | {low:.3f} to {high:.3f} | {expected} | {verdict} |'
+        good = abs(rate.value - ALPHA) <= limit and warned <= FALSE_ALARMS
+        expected = f'{ALPHA:g} +- {limit:.3f}; warned <= {FALSE_ALARMS:.0%}'
+    row = (
+        f'| {cell.name} | {n} | {rate.value:.3f} | {rate.low:.3f} to {rate.high:.3f} '
+        f'| {warned:.1%} | {expected} | {"PASS" if good else "FAIL"} |'
+    )
     return row, good
 
 
@@ -271,10 +271,15 @@ def main() -> int:
     arguments = parser.parse_args()
     started = time.monotonic()
     models = geometry().models
-    good, rates = True, dict[str, float]()
+    good, rates = True, dict[str, Rate]()
     print(f'{len(models)} grayordinates, {N_SHUFFLES - 1} shuffles and the data as they are\n')
-    print(f'| cell | sets | rate at {ALPHA:g} | 95 % interval | expected | |')
-    print('|---|---|---|---|---|---|')
+    if arguments.sets < ENOUGH:
+        print(
+            f'Fewer than {ENOUGH} sets: a smoke test only. The rate may be off {ALPHA:g} by '
+            f'{limit_of(arguments.sets):.3f} ({LIMIT:g} with {SETS} sets).\n'
+        )
+    print(f'| cell | sets | rate at {ALPHA:g} | 95 % interval | warned | expected | |')
+    print('|---|---|---|---|---|---|---|')
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(arguments.nprocs, mp_context=context) as pool:
         for cell in CELLS:
