@@ -127,7 +127,7 @@ def _notes_on_options(
     inputs: Sequence[PalmInput],
     measurements: Sequence[dict[str, Measurement]],
 ) -> Iterator[str]:
-    """Say which options have no effect on these inputs."""
+    """Say which options have no effect on these inputs; refuse ours that has none."""
     if options.surfaces and not any(measurements):
         for surface in options.surfaces:
             check_file(Path(surface.mesh))
