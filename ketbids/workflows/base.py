@@ -100,7 +100,11 @@ def init_group_wf(
 
 @contextmanager
 def executor(
-    settings: Settings, *, verbosity: int = 0, report: Callable[[str], None] | None = None
+    settings: Settings,
+    *,
+    verbosity: int = 0,
+    report: Callable[[str], None] | None = None,
+    watch: Callable[[str, str], None] | None = None,
 ) -> Iterator[Callable[[pe.Workflow], dict[str, str]]]:
     """Give a function that runs workflows, one after the other in the same processes.
 
@@ -111,6 +115,8 @@ def executor(
         0: quiet; 2 and more: what Nipype says.
     report : callable, optional
         Called with the name of each part of a workflow when all its nodes are done.
+    watch : callable, optional
+        Called with ``started`` or ``done`` and the full name of a node.
 
     Yields
     ------
@@ -131,6 +137,7 @@ def executor(
             'raise_insufficient': False,
         },
         report=report,
+        watch=watch,
     )
 
     def execute(workflow: pe.Workflow) -> dict[str, str]:

@@ -27,17 +27,20 @@ _EXCEPTION = re.compile(r'^\s*(?P<kind>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?$')
 def exception_message(traceback: str) -> str:
     """Give the innermost exception of a traceback in words.
 
-    Our own errors speak for themselves; of others the class is named too.
+    Our own errors speak for themselves, and keep their lines; of others the class is named too.
     """
     message: list[str] = []
     for line in reversed(traceback.rstrip().splitlines()):
-        message.insert(0, line.strip())
         match = _EXCEPTION.match(line)
         if match and ('Error' in match['kind'] or 'Exception' in match['kind']):
             kind = match['kind'].rsplit('.', 1)
-            text = ' '.join([match['message'] or '', *message[1:]]).strip()
-            own = kind[0].startswith('ketbids.')
-            return text if own else f'{kind[-1]}: {text}'.removesuffix(': ')
+            indent = line[: len(line) - len(line.lstrip())]
+            more = [text.removeprefix(indent).rstrip() for text in message]
+            if kind[0].startswith('ketbids.'):
+                return '\n'.join([match['message'] or '', *more]).strip()
+            text = ' '.join([match['message'] or '', *(text.strip() for text in more)]).strip()
+            return f'{kind[-1]}: {text}'.removesuffix(': ')
+        message.insert(0, line)
     return traceback.strip().splitlines()[-1] if traceback.strip() else 'unknown error'
 
 
@@ -80,6 +83,8 @@ class WatchedMultiProcPlugin(MultiProcPlugin):
         See Nipype.
     report : callable, optional
         Called with the name of each part of a workflow when all its nodes are done.
+    watch : callable, optional
+        Called with ``started`` or ``done`` and the full name of a node.
 
     Attributes
     ----------
@@ -92,11 +97,13 @@ class WatchedMultiProcPlugin(MultiProcPlugin):
         self,
         plugin_args: dict[str, Any] | None = None,
         report: Callable[[str], None] | None = None,
+        watch: Callable[[str, str], None] | None = None,
     ) -> None:
         super().__init__(plugin_args=plugin_args)
         self.failures: dict[str, str] = {}
         self._finished: set[str] = set()
         self._report = report
+        self._watch = watch
         self._left: dict[str, set[str]] = {}
         self._start_pool()
 
@@ -135,6 +142,8 @@ class WatchedMultiProcPlugin(MultiProcPlugin):
         name = self.procs[jobid].fullname
         self._finished.add(name)
         super()._task_finished_cb(jobid, cached=cached)
+        if self._watch is not None:
+            self._watch('done', name)
         left = self._left[_part(name)]
         if name in left:
             left.remove(name)
@@ -150,6 +159,8 @@ class WatchedMultiProcPlugin(MultiProcPlugin):
 
     def _submit_job(self, node: Any, updatehash: bool = False) -> int:
         self._taskid += 1
+        if self._watch is not None:
+            self._watch('started', node.fullname)
         future = self.pool.submit(run_node, node, updatehash, self._taskid)
         self._task_obj[self._taskid] = future
         return self._taskid

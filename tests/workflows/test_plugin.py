@@ -168,7 +168,12 @@ HEAD = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    rai
         (f'{HEAD}ValueError: bad\n', 'ValueError: bad'),
         (f'{HEAD}numpy.linalg.LinAlgError: singular\n', 'LinAlgError: singular'),
         (f'{HEAD}MemoryError\n', 'MemoryError'),
-        (f'{HEAD}ketbids.errors.InputError: one\nand two\n', 'one and two'),
+        (f'{HEAD}ketbids.errors.InputError: one\nand two\n', 'one\nand two'),
+        (
+            'nipype.pipeline.engine.nodes.NodeExecutionError: Exception raised while executing '
+            f'Node fit.\n\nTraceback:\n\t{HEAD}\tketbids.errors.KetbidsError: It ended:\n\t  | x: 1\n',
+            'It ended:\n  | x: 1',
+        ),
         (
             f'{HEAD}KeyError: 1\n\nDuring handling of the above exception, another exception '
             f'occurred:\n\n{HEAD}ketbids.errors.ModelError: node x\n',
