@@ -32,3 +32,122 @@ ENV PATH=/opt/ketbids/bin:$PATH \
     MPLBACKEND=Agg
 RUN /opt/ketbids/bin/ketbids --version && wb_command -version
 ENTRYPOINT ["/opt/ketbids/bin/ketbids"]
+
+# docker build --target full --build-arg MSM_SHA256=... -t ketbids:full .
+#
+# The tools of --preproc hcp on top of core. Each download is checked against a SHA-256 sum, or is
+# a git commit. Building accepts the licences of FSL, FreeSurfer, MSM and the MATLAB Runtime. The
+# user's own FreeSurfer licence is not in the image: mount it and set FS_LICENSE.
+
+FROM debian:12-slim AS fetch
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates curl git unzip \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /fetch
+
+FROM fetch AS fsl
+ARG MINIFORGE_VERSION=24.11.3-0
+ARG MINIFORGE_SHA256=2e1ad2188fe69fcdd522c2b20c08c800a5c7411b775eca768318b1540ed32e53
+ARG FSL_VERSION=6.0.7.17
+ARG FSL_SHA256=42892113183166822d114fcda6607c2da073c561dd3b5b59589f9433b95e0ed8
+# What makes the wrappers in share/fsl/bin, and the file with the version, is FSL's installer; here
+# the list of packages is installed without it.
+RUN curl --fail --location --retry 5 --output miniforge.sh "https://github.com/conda-forge/miniforge/releases/download/${MINIFORGE_VERSION}/Miniforge3-${MINIFORGE_VERSION}-Linux-x86_64.sh" \
+    && echo "${MINIFORGE_SHA256}  miniforge.sh" > sums && sha256sum --check --strict sums \
+    && curl --fail --location --retry 5 --output fsl.yml "https://fsl.fmrib.ox.ac.uk/fsldownloads/fslconda/releases/fsl-${FSL_VERSION}_linux-64.yml" \
+    && echo "${FSL_SHA256}  fsl.yml" > sums && sha256sum --check --strict sums \
+    && bash miniforge.sh -b -p /opt/conda \
+    && FSLDIR=/opt/fsl FSL_CREATE_WRAPPER_SCRIPTS=1 \
+       /opt/conda/bin/conda env create --yes --prefix /opt/fsl --file fsl.yml \
+    && echo "${FSL_VERSION}" > /opt/fsl/etc/fslversion \
+    && test -x /opt/fsl/share/fsl/bin/fslmaths \
+    && test -x /opt/fsl/bin/fix \
+    && test -x /opt/fsl/bin/convert_fix_model \
+    && rm -rf /fetch/* /opt/conda
+
+FROM fetch AS freesurfer
+ARG FREESURFER_VERSION=6.0.1
+ARG FREESURFER_SHA256=e565feed07a3d616b484ed445fc51937630467e950c3676994f0e4d6177bde07
+RUN curl --fail --location --retry 5 --output freesurfer.tar.gz "https://surfer.nmr.mgh.harvard.edu/pub/dist/freesurfer/${FREESURFER_VERSION}/freesurfer-Linux-centos6_x86_64-stable-pub-v${FREESURFER_VERSION}.tar.gz" \
+    && echo "${FREESURFER_SHA256}  freesurfer.tar.gz" > sums && sha256sum --check --strict sums \
+    && tar --extract --gzip --no-same-owner --directory /opt --file freesurfer.tar.gz \
+       --exclude=freesurfer/trctrain \
+       --exclude=freesurfer/lib/cuda \
+       --exclude=freesurfer/lib/qt \
+       --exclude=freesurfer/subjects/bert \
+       --exclude=freesurfer/subjects/cvs_avg35 \
+       --exclude=freesurfer/subjects/cvs_avg35_inMNI152 \
+       --exclude=freesurfer/average/mult-comp-cor \
+    && rm -rf /fetch/*
+
+FROM fetch AS matlab
+ARG RUNTIME_UPDATE=10
+ARG RUNTIME_SHA256=5bcee3f2be7a4ccb6ed0b7d8938eca7b33e4a0d81ec5351d6eb06150a89245eb
+RUN curl --fail --location --retry 5 --output runtime.zip "https://ssd.mathworks.com/supportfiles/downloads/R2022b/Release/${RUNTIME_UPDATE}/deployment_files/installer/complete/glnxa64/MATLAB_Runtime_R2022b_Update_${RUNTIME_UPDATE}_glnxa64.zip" \
+    && echo "${RUNTIME_SHA256}  runtime.zip" > sums && sha256sum --check --strict sums \
+    && unzip -q runtime.zip -d runtime \
+    && runtime/install -mode silent -agreeToLicense yes -destinationFolder /opt/mcr \
+    && test -d /opt/mcr/R2022b/runtime/glnxa64 \
+    && rm -rf /fetch/*
+
+FROM fetch AS msm
+ARG MSM_VERSION=v3.0FSL
+# Its sum is published nowhere, so that whoever builds has to say which file is trusted.
+ARG MSM_SHA256
+RUN test -n "${MSM_SHA256}" || { echo "Give the SHA-256 sum of msm_ubuntu_v3 (github.com/ecr05/MSM_HOCR, release ${MSM_VERSION}) as --build-arg MSM_SHA256=..." >&2; exit 1; }
+RUN mkdir /opt/msm \
+    && curl --fail --location --retry 5 --output /opt/msm/msm "https://github.com/ecr05/MSM_HOCR/releases/download/${MSM_VERSION}/msm_ubuntu_v3" \
+    && echo "${MSM_SHA256}  /opt/msm/msm" > sums && sha256sum --check --strict sums \
+    && chmod 755 /opt/msm/msm
+
+FROM fetch AS pipelines
+# Release 5.0.0; release 1.2.3.
+ARG HCPPIPELINES_COMMIT=b97bfeafc20acdbac3b26c2d04e19b031b525c35
+ARG GRADUNWARP_COMMIT=6603919642fd671df31251451e2164d6d287e945
+RUN git init --quiet /opt/HCPpipelines \
+    && git -C /opt/HCPpipelines fetch --quiet --depth 1 https://github.com/Washington-University/HCPpipelines.git "${HCPPIPELINES_COMMIT}" \
+    && git -C /opt/HCPpipelines checkout --quiet "${HCPPIPELINES_COMMIT}" \
+    && git init --quiet /opt/src/gradunwarp \
+    && git -C /opt/src/gradunwarp fetch --quiet --depth 1 https://github.com/Washington-University/gradunwarp.git "${GRADUNWARP_COMMIT}" \
+    && git -C /opt/src/gradunwarp checkout --quiet "${GRADUNWARP_COMMIT}" \
+    && rm -rf /opt/HCPpipelines/.git /opt/src/gradunwarp/.git
+
+FROM core AS full
+LABEL org.opencontainers.image.description="Longitudinal clinical task fMRI from raw BIDS, with the HCP pipelines" \
+      org.opencontainers.image.licenses="Apache-2.0 AND LicenseRef-FSL AND LicenseRef-FreeSurfer AND LicenseRef-MSM AND LicenseRef-MATLAB-Runtime"
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends \
+       bc dc file libexpat1 libgl1 libglu1-mesa libgomp1 libopenblas0 libxmu6 libxt6 ncurses-bin perl procps \
+       python3-nibabel python3-numpy python3-pip python3-scipy python3-setuptools python3-venv \
+       python3-wheel tcsh time \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=fsl /opt/fsl /opt/fsl
+COPY --from=freesurfer /opt/freesurfer /opt/freesurfer
+COPY --from=matlab /opt/mcr /opt/mcr
+COPY --from=msm /opt/msm /opt/msm
+COPY --from=pipelines /opt/HCPpipelines /opt/HCPpipelines
+COPY --from=pipelines /opt/src/gradunwarp /opt/src/gradunwarp
+RUN /usr/bin/python3 -m venv --system-site-packages /opt/gradunwarp \
+    && /opt/gradunwarp/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation --no-index /opt/src/gradunwarp \
+    && ln -s /opt/gradunwarp/bin/gradient_unwarp.py /usr/local/bin/gradient_unwarp.py \
+    && rm -rf /opt/src
+# The MATLAB Runtime unpacks its programs where anybody may write.
+ENV HCPPIPEDIR=/opt/HCPpipelines \
+    FSLDIR=/opt/fsl \
+    FSL_DIR=/opt/fsl \
+    FSLOUTPUTTYPE=NIFTI_GZ \
+    FREESURFER_HOME=/opt/freesurfer \
+    CARET7DIR=/usr/bin \
+    MSMBINDIR=/opt/msm \
+    MSMCONFIGDIR=/opt/HCPpipelines/MSMConfig \
+    HCPCIFTIRWDIR=/opt/HCPpipelines/global/matlab/cifti-matlab \
+    MATLAB_COMPILER_RUNTIME=/opt/mcr/R2022b \
+    MCR_CACHE_ROOT=/tmp
+RUN /opt/HCPpipelines/show_version --short \
+    && /opt/fsl/bin/fslpython --version \
+    && gradient_unwarp.py --help > /dev/null
+
+# Without --target, core is built.
+FROM core AS default

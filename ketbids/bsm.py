@@ -25,7 +25,8 @@ from pydantic import (
 from ketbids.errors import ModelError
 
 __all__ = ['AssociationsBlock', 'BIDSStatsModel', 'CheckBlock', 'Contrast', 'DatasetBlock']
-__all__ += ['DatasetNode', 'EdgeFilter', 'RunNode', 'SessionNode', 'read_json', 'validate']
+__all__ += ['DatasetNode', 'EdgeFilter', 'PreprocessingBlock', 'RunNode', 'SessionNode']
+__all__ += ['read_json', 'validate']
 
 #: Model files are small; anything bigger is another file.
 MAX_BYTES = 1_000_000
@@ -92,11 +93,19 @@ class ResponseBlock(_Block):
     Window: Annotated[list[Number], Field(min_length=2, max_length=2)]
 
 
+class PreprocessingBlock(_Block):
+    """Entities that tell which anatomical images are meant, where there are several."""
+
+    T1w: dict[StrictStr, Any] = {}
+    T2w: dict[StrictStr, Any] = {}
+
+
 class RunBlock(_Block):
-    """How trials become conditions."""
+    """How raw data are preprocessed, and how trials become conditions."""
 
     Conditions: Annotated[list[ConditionBlock], Field(min_length=1)]
     Response: ResponseBlock | None = None
+    Preprocessing: PreprocessingBlock | None = None
 
 
 class CheckBlock(_Block):

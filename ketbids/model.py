@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ketbids import bsm
-from ketbids.errors import ModelError
+from ketbids.errors import InputError, ModelError
+from ketbids.io.filters import BidsFilter, parse_query
 from ketbids.modelnames import (
     as_model_error,
     need_label,
@@ -157,7 +158,20 @@ def _run(node: bsm.RunNode) -> RunModel:
         response_column=None if block.Response is None else block.Response.Column,
         response_window=window,
         contrasts=contrasts,
+        **_images(block.Preprocessing, f'{key}.Preprocessing'),
     )
+
+
+def _images(block: bsm.PreprocessingBlock | None, key: str) -> dict[str, BidsFilter]:
+    """Which T1w and T2w images are meant."""
+    given = {} if block is None else {'T1w': block.T1w, 'T2w': block.T2w}
+    try:
+        return {
+            name.lower(): parse_query(f'{key}.{name}', name.lower(), content)
+            for name, content in given.items()
+        }
+    except InputError as error:
+        raise ModelError(str(error)) from None
 
 
 def _edges(

@@ -9,6 +9,7 @@ from typing import Any
 __all__ = [
     'FirstLevelSettings',
     'GroupSettings',
+    'HcpSettings',
     'InputSettings',
     'PathSettings',
     'ResourceSettings',
@@ -53,9 +54,10 @@ class InputSettings:
 
     Attributes
     ----------
-    preproc : {'auto', 'existing'}
+    preproc : {'auto', 'existing', 'hcp'}
         ``auto``: preprocessed data come from the derivatives folders that are given, or else from
-        those in the dataset; ``existing``: from those that are given only.
+        those in the dataset; ``existing``: from those that are given only; ``hcp``: they are made
+        from the raw data by the HCP pipelines.
     hcp_pattern : str or None
         Names of session and run folders in a study folder of the HCP pipelines; None: after
         their BIDS entities.
@@ -65,6 +67,59 @@ class InputSettings:
     preproc: str = 'auto'
     hcp_pattern: str | None = None
     skip_bids_validation: bool = False
+
+
+@dataclass(frozen=True)
+class HcpSettings:
+    """Choices of the preprocessing by the HCP pipelines.
+
+    Attributes
+    ----------
+    hcp_dir : Path
+        Where the HCP pipelines are.
+    fs_license_file : Path or None
+        Licence of FreeSurfer.
+    stages : tuple of str
+        Stages that may run, of `ketbids.io.hcpnames.STAGES`; empty means all.
+    processing_mode : {'hcp', 'legacy'}
+        ``legacy``: data without T2w images or field maps are accepted.
+    gdcoeffs : Path or None
+        Gradient coefficients of the scanner.
+    anat_unwarpdir : str or None
+        Readout direction of the anatomical images; None: from the images.
+    fix : {'pyfix', 'legacy', 'none'}
+    fix_training : str or None
+        Training set; None: that of the HCP for this kind of FIX.
+    fix_threshold : int
+    fix_runs : {'auto', 'single', 'multi'}
+        Each run for itself, or those of a session together; ``auto``: together, if there are
+        several.
+    fix_high_pass : str or None
+        Seconds, 0 (linear trend), or pd0 to pd5 (polynomial); None: as HCP does it for this kind.
+    fix_motion_regression : bool
+    msmall : bool
+        Align the surfaces by all features, too.
+    clean_workdir : bool
+        Remove what only the stages needed, once a session is done.
+    session_disk_gb : float
+        Room that one session needs, GB.
+    """
+
+    hcp_dir: Path = Path('/opt/HCPpipelines')
+    fs_license_file: Path | None = None
+    stages: tuple[str, ...] = ()
+    processing_mode: str = 'hcp'
+    gdcoeffs: Path | None = None
+    anat_unwarpdir: str | None = None
+    fix: str = 'pyfix'
+    fix_training: str | None = None
+    fix_threshold: int = 10
+    fix_runs: str = 'auto'
+    fix_high_pass: str | None = None
+    fix_motion_regression: bool = False
+    msmall: bool = False
+    clean_workdir: bool = False
+    session_disk_gb: float = 35.0
 
 
 @dataclass(frozen=True)
@@ -169,6 +224,7 @@ class Settings:
     level: str
     paths: PathSettings
     inputs: InputSettings
+    hcp: HcpSettings
     selection: SelectionSettings
     first_level: FirstLevelSettings
     group: GroupSettings

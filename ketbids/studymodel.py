@@ -1,11 +1,12 @@
 """What a model file means, as frozen typed values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from ketbids.errors import ModelError
+from ketbids.io.filters import BidsFilter
 from ketbids.stats import expressions
 from ketbids.stats.checks import Check
 from ketbids.stats.events import Condition
@@ -51,6 +52,8 @@ class RunModel:
     response_window : tuple of float or None
         Seconds after onset in which a response belongs to the trial.
     contrasts : tuple of Contrast
+    t1w, t2w : BidsFilter
+        Which anatomical image of a session is meant, where raw data have several.
     """
 
     name: str
@@ -60,6 +63,9 @@ class RunModel:
     response_column: str | None
     response_window: tuple[float, float] | None
     contrasts: tuple[Contrast, ...]
+    # Not of the fit: what is finished must not look as if it were of another model.
+    t1w: BidsFilter = field(default_factory=BidsFilter, repr=False)
+    t2w: BidsFilter = field(default_factory=BidsFilter, repr=False)
 
 
 @dataclass(frozen=True)

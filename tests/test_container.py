@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from ketbids.cli.needs import SYSTEM
+from ketbids.interfaces import hcptools
+from ketbids.settings import HcpSettings
+
 REPOSITORY = Path(__file__).parents[1]
 DOCKERFILE = REPOSITORY / 'Dockerfile'
 DEFINITION = REPOSITORY / 'singularity.def'
+FULL_DEFINITION = REPOSITORY / 'singularity-full.def'
+
+#: Stages that only the target `full` needs.
+TOOLS = ('fetch', 'fsl', 'freesurfer', 'matlab', 'msm', 'pipelines')
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -22,31 +30,65 @@ def instructions() -> list[tuple[str, str]]:
     return [(name.upper(), argument) for name, argument in pairs]
 
 
-def arguments(name: str) -> list[str]:
-    return [argument for found, argument in instructions() if found == name]
+def stages() -> dict[str, tuple[str, list[tuple[str, str]]]]:
+    """What each stage is built on, and its instructions."""
+    found: dict[str, tuple[str, list[tuple[str, str]]]] = {}
+    for name, argument in instructions():
+        if name == 'FROM':
+            base, _, stage = argument.partition(' AS ')
+            found[stage] = (base, [])
+        else:
+            found[stage][1].append((name, argument))
+    return found
 
 
-def environment() -> dict[str, str]:
-    return dict(re.findall(r'(\w+)=("[^"]*"|\S+)', ' '.join(arguments('ENV'))))
+def arguments(name: str, *chosen: str) -> list[str]:
+    """Arguments of an instruction, in all stages or in some."""
+    return [
+        argument
+        for stage, (_, lines) in stages().items()
+        for found, argument in lines
+        if found == name and (not chosen or stage in chosen)
+    ]
 
 
-def definition() -> tuple[dict[str, str], dict[str, str]]:
-    """Header and sections of singularity.def."""
-    head, *parts = re.split(r'^%', DEFINITION.read_text(encoding='utf-8'), flags=re.MULTILINE)
+def environment(*chosen: str) -> dict[str, str]:
+    return dict(re.findall(r'(\w+)=("[^"]*"|\S+)', ' '.join(arguments('ENV', *chosen))))
+
+
+def definition(path: Path = DEFINITION) -> tuple[dict[str, str], dict[str, str]]:
+    """Header and sections of a definition file."""
+    head, *parts = re.split(r'^%', path.read_text(encoding='utf-8'), flags=re.MULTILINE)
     header = dict(line.split(': ', 1) for line in head.splitlines() if line.strip())
     return header, {name: body for name, _, body in (part.partition('\n') for part in parts)}
 
 
 def test_every_stage_is_on_debian_12_slim() -> None:
-    stages = [re.fullmatch(r'(\S+) AS (\S+)', argument) for argument in arguments('FROM')]
-    assert all(stages)
-    assert {stage[1] for stage in stages if stage} == {'debian:12-slim'}
-    assert [stage[2] for stage in stages if stage][-1] == 'core'
+    found = stages()
+    for base, _ in found.values():
+        while base in found:
+            base = found[base][0]
+        assert base == 'debian:12-slim'
+
+
+def test_core_is_built_of_its_own_stages_and_is_what_is_built_without_a_target() -> None:
+    found = stages()
+    assert list(found) == ['build', 'core', *TOOLS, 'full', 'default']
+    assert found['core'][0] == found['build'][0] == 'debian:12-slim'
+    assert found['full'][0] == found['default'][0] == 'core'
+    assert found['default'][1] == []
+    copied = [a for a in arguments('COPY', 'core') if '--from=' in a]
+    assert copied == ['--from=build /opt/ketbids /opt/ketbids']
+    installed = ' '.join(a for a in arguments('RUN', 'core') if 'apt-get install' in a)
+    packages = installed.split('--no-install-recommends')[1].split('&&')[0].split()
+    assert packages == ['connectome-workbench', 'python3']
+    assert set(environment('core')) == {'PATH', 'LANG', 'PYTHONNOUSERSITE', 'MPLBACKEND'}
 
 
 def test_no_image_is_of_unknown_version() -> None:
-    header, _ = definition()
-    for image in (*(argument.split()[0] for argument in arguments('FROM')), header['From']):
+    headers = [definition(path)[0]['From'] for path in (DEFINITION, FULL_DEFINITION)]
+    bases = [base for base, _ in stages().values() if base not in stages()]
+    for image in (*bases, *headers):
         assert re.fullmatch(r'[\w./-]+:[\w.-]+', image), image
         assert not image.endswith(':latest')
 
@@ -71,7 +113,7 @@ def test_nothing_is_under_a_home() -> None:
 
 
 def test_versions_are_those_of_the_constraints() -> None:
-    installs = [argument for argument in arguments('RUN') if 'pip install' in argument]
+    installs = [argument for argument in arguments('RUN', 'build') if 'pip install' in argument]
     assert len(installs) == 1
     assert '-c constraints.txt' in installs[0]
     assert '--no-cache-dir' in installs[0]
@@ -79,16 +121,83 @@ def test_versions_are_those_of_the_constraints() -> None:
 
 
 def test_smoothing_tool_is_installed() -> None:
-    assert any('connectome-workbench' in argument for argument in arguments('RUN'))
+    assert any('connectome-workbench' in argument for argument in arguments('RUN', 'core'))
 
 
-@pytest.mark.parametrize('path', [DOCKERFILE, DEFINITION], ids=lambda path: path.name)
-def test_nothing_is_downloaded_by_hand_and_nothing_is_secret(path: Path) -> None:
+@pytest.mark.parametrize(
+    'path', [DOCKERFILE, DEFINITION, FULL_DEFINITION], ids=lambda path: path.name
+)
+def test_nothing_is_secret(path: Path) -> None:
     text = path.read_text(encoding='utf-8')
-    assert not re.search(r'\b(curl|wget|git clone)\b', text)
-    assert not re.search(r'https?://', text)
     assert not re.search(r'(?i)password|passwd|secret|token|api_?key|license\.txt', text)
     assert not any(name == 'ADD' for name, _ in instructions())
+
+
+def test_core_downloads_nothing_by_hand() -> None:
+    lines = [a for stage in ('build', 'core') for _, a in stages()[stage][1]]
+    text = ' '.join(lines) + DEFINITION.read_text(encoding='utf-8')
+    assert not re.search(r'\b(curl|wget|git clone)\b', text)
+    assert not re.search(r'https?://', text)
+
+
+@pytest.mark.parametrize('stage', TOOLS[1:])
+def test_what_is_downloaded_has_a_checksum_or_is_a_commit(stage: str) -> None:
+    """Every file is compared with a SHA-256 sum before the next step; git takes a commit only."""
+    defaults = dict(re.findall(r'(\w+)=(\S+)', '\n'.join(arguments('ARG', stage))))
+    downloads = 0
+    for argument in arguments('RUN', stage):
+        steps = [step.strip() for step in argument.split('&&')]
+        for number, step in enumerate(steps):
+            urls = re.findall(r'https?://[^\s"]+', step)
+            if not urls or step.startswith('test '):
+                continue
+            downloads += 1
+            if step.startswith('git '):
+                (name,) = re.findall(r'"\$\{(\w+)\}"$', step)
+                assert re.fullmatch('[0-9a-f]{40}', defaults[name])
+                continue
+            (file,) = re.findall(r'--output (\S+)', step)
+            compared = re.fullmatch(
+                rf'echo "\$\{{(\w+)\}}  {re.escape(file)}" > sums', steps[number + 1]
+            )
+            assert compared, step
+            assert steps[number + 2] == 'sha256sum --check --strict sums'
+            assert step.startswith('curl --fail --location ')
+            assert urls[0].startswith('https://')
+            name = compared[1]
+            if name != 'MSM_SHA256':
+                assert re.fullmatch('[0-9a-f]{64}', defaults[name])
+    assert downloads == ' '.join(arguments('RUN', stage)).count('://') > 0
+
+
+def test_the_sum_that_nobody_publishes_has_to_be_given() -> None:
+    assert 'MSM_SHA256' in arguments('ARG', 'msm')
+    first = arguments('RUN', 'msm')[0]
+    assert first.startswith('test -n "${MSM_SHA256}" || { echo "Give the SHA-256 sum')
+    assert first.endswith('>&2; exit 1; }')
+
+
+def test_tools_are_where_the_variables_say() -> None:
+    copied = {argument.split()[-1] for argument in arguments('COPY', 'full')}
+    values = environment('full')
+    names = ('HCPPIPEDIR', 'FSLDIR', 'FSL_DIR', 'FREESURFER_HOME', 'MSMBINDIR', 'MSMCONFIGDIR')
+    for name in (*names, 'HCPCIFTIRWDIR', 'MATLAB_COMPILER_RUNTIME'):
+        assert any(Path(values[name]).is_relative_to(folder) for folder in copied), name
+    assert values['FSL_DIR'] == values['FSLDIR']
+    assert values['FSLOUTPUTTYPE'] == 'NIFTI_GZ'
+    assert values['CARET7DIR'] == '/usr/bin'  # of Debian's connectome-workbench
+    assert values['HCPPIPEDIR'] == str(HcpSettings().hcp_dir)
+    assert 'FS_LICENSE' not in values
+
+
+def test_versions_of_the_tools_are_those_that_preflight_takes() -> None:
+    defaults = dict(re.findall(r'(\w+)=(\S+)', '\n'.join(arguments('ARG', *TOOLS))))
+    assert hcptools.bare_version(defaults['FSL_VERSION']) >= (6, 0, 7)
+    assert hcptools.bare_version(defaults['FREESURFER_VERSION']) == (6, 0, 1)
+    assert environment('full')['MATLAB_COMPILER_RUNTIME'].endswith('/R2022b')
+    installed = ' '.join(arguments('RUN', 'full')).split()
+    for stage in SYSTEM.values():
+        assert set(stage) <= {*installed}
 
 
 def test_package_lists_are_removed_in_the_layer_that_made_them() -> None:
@@ -112,23 +221,28 @@ def test_copied_files_exist_and_are_in_the_context() -> None:
     assert all((REPOSITORY / source).exists() for source in sources)
 
 
-def test_singularity_image_is_the_docker_image_and_executes_the_same_command() -> None:
-    header, sections = definition()
+@pytest.mark.parametrize(('path', 'target'), [(DEFINITION, 'core'), (FULL_DEFINITION, 'full')])
+def test_singularity_image_is_the_docker_image_and_executes_the_same_command(
+    path: Path, target: str
+) -> None:
+    header, sections = definition(path)
     assert header['Bootstrap'] in ('docker', 'docker-daemon')
-    assert header['From'] == 'ketbids:core'
+    assert header['From'] == f'ketbids:{target}'
     (entrypoint,) = json.loads(arguments('ENTRYPOINT')[0])
     assert sections['runscript'].split('\n')[0].strip() == f'exec {entrypoint} "$@"'
     assert sections.keys() >= {'labels', 'help', 'runscript'}
     assert 'post' not in sections
 
 
-def test_help_of_the_singularity_image_has_options_that_exist() -> None:
+@pytest.mark.parametrize('path', [DEFINITION, FULL_DEFINITION], ids=lambda path: path.name)
+def test_help_of_the_singularity_image_has_options_that_exist(path: Path) -> None:
     from ketbids.cli.configuration import parse_arguments
 
-    _, sections = definition()
-    command = sections['help'].split('ketbids.sif', 1)[1].split('All options')[0]
-    options = parse_arguments(command.replace('\\\n', ' ').split())
+    _, sections = definition(path)
+    command = re.split(r'ketbids(?:-full)?\.sif', sections['help'], maxsplit=1)[1]
+    options = parse_arguments(command.split('All options')[0].replace('\\\n', ' ').split())
     assert options.level == 'participant'
+    assert options.preproc == ('hcp' if path == FULL_DEFINITION else None)
 
 
 def test_hadolint() -> None:

@@ -35,6 +35,7 @@ PAGES += sorted((REPOSITORY / 'docs').glob('*.md'))
 SECTIONS = {
     'trials': '_desc-trials_events.tsv',
     'design': '_desc-design_timeseries.tsv',
+    'confounds': '_desc-confounds_timeseries.tsv',
     'group_design': '_design.tsv',
     'group_excluded': '_excluded.tsv',
     'group_participants': '_participants.tsv',
@@ -57,7 +58,7 @@ FOREIGN = (
         '--tmpfs',
         '--cleanenv',
     ),
-    *('--array', '--cpus-per-task', '--mem', '--dependency'),
+    *('--array', '--cpus-per-task', '--mem', '--time', '--dependency', '--build-arg'),
 )
 
 
@@ -240,6 +241,7 @@ KEYS: dict[type[BaseModel], tuple[str, str]] = {
     bsm.RunBlock: ('Model of the run node', ''),
     bsm.ConditionBlock: ('Model of the run node', ''),
     bsm.ResponseBlock: ('Model of the run node', ''),
+    bsm.PreprocessingBlock: ('Model of the run node', ''),
     bsm.Contrast: ('Contrast', ''),
     bsm.SessionNode: ('Session node', ''),
     bsm.SessionModelBlock: ('Session node', 'Model.'),

@@ -14,6 +14,7 @@ import pytest
 from bsmschema.models import BIDSStatsModel
 
 from ketbids.errors import ModelError
+from ketbids.io.filters import BidsFilter
 from ketbids.model import (
     Analysis,
     Associations,
@@ -539,6 +540,37 @@ def test_an_analysis_without_session_takes_the_only_map(load: Load) -> None:
     content['Nodes'][2]['Model']['Software']['ketbids'].pop('Session')
     analysis = load(content).analysis('meanHC')
     assert (analysis.session, analysis.difference) == (None, None)
+
+
+def test_anatomical_images_that_are_meant(load: Load) -> None:
+    assert load(CONTENT).run.t1w == BidsFilter()
+    given = {
+        'T1w': {'acquisition': 'MPR', 'reconstruction': None},
+        'T2w': {'run': [1, 2]},
+        'Description': 'Without the first try.',
+    }
+    run = load(changed(*RUN, *BLOCK, 'Preprocessing', value=given)).run
+    assert run.t1w == BidsFilter({'acquisition': ('MPR',), 'reconstruction': (None,)})
+    assert run.t2w == BidsFilter({'run': (1, 2)})
+    # What is finished is known by this text, and does not depend on raw images.
+    assert repr(run) == repr(load(CONTENT).run)
+
+
+@pytest.mark.parametrize(
+    ('value', 'words'),
+    [
+        ({'T1': {}}, 'Preprocessing.T1: unknown key (did you mean T1w?)'),
+        ({'T1w': 'MPR'}, 'Preprocessing.T1w: Input should be a valid dictionary'),
+        ({'T1w': {'acq': 'MPR'}}, 'Preprocessing.T1w: acq is called acquisition'),
+        ({'T2w': {'run': []}}, 'Preprocessing.T2w: run is an empty list'),
+        ({'T2w': {'run': [1.5]}}, 'Preprocessing.T2w: run is 1.5; it must be a label'),
+        ({'T2w': {'suffix': 'T1w'}}, 'suffix is "T1w", but only T2w can be used'),
+    ],
+)
+def test_anatomical_images_that_cannot_be(load: Load, value: Any, words: str) -> None:
+    with pytest.raises(ModelError, match=re.escape(words)) as caught:
+        load(changed(*RUN, *BLOCK, 'Preprocessing', value=value))
+    assert f'node {CONTENT["Nodes"][0]["Name"]}, Model.Software.ketbids' in str(caught.value)
 
 
 def test_an_analysis_needs_no_software(load: Load) -> None:

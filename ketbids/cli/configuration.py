@@ -1,6 +1,7 @@
 """From the command line, a configuration file and presets to the settings of one run."""
 
 import argparse
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import fields
@@ -13,6 +14,7 @@ from ketbids.errors import UsageError
 from ketbids.settings import (
     FirstLevelSettings,
     GroupSettings,
+    HcpSettings,
     InputSettings,
     PathSettings,
     ResourceSettings,
@@ -123,6 +125,26 @@ def _group_settings(options: argparse.Namespace) -> GroupSettings:
     return GroupSettings(**given)
 
 
+def _hcp_settings(options: argparse.Namespace) -> HcpSettings:
+    """Settings of the preprocessing; what the options leave open may stand in the environment."""
+    if options.longitudinal:
+        raise UsageError(
+            '--longitudinal is not yet supported: the time points are processed apart, each with '
+            'its own anatomy. Leave the option out.'
+        )
+    given = _given(options, HcpSettings)
+    if given and options.preproc != 'hcp':
+        names = ', '.join(f'--{name.replace("_", "-")}' for name in sorted(given))
+        raise UsageError(f'{names}: only with --preproc hcp.')
+    for name, variable in (('hcp_dir', 'HCPPIPEDIR'), ('fs_license_file', 'FS_LICENSE')):
+        if os.environ.get(variable):
+            given.setdefault(name, Path(os.environ[variable]))
+    for name in ('hcp_dir', 'fs_license_file', 'gdcoeffs'):
+        if name in given:
+            given[name] = given[name].absolute()
+    return HcpSettings(**given)
+
+
 def make_settings(
     options: argparse.Namespace, *, model: Path, hrf_model: str, high_pass: float
 ) -> Settings:
@@ -140,6 +162,10 @@ def make_settings(
     """
     work_dir = options.work_dir or options.output_dir / 'work'
     resources, group = _given(options, ResourceSettings), _group_settings(options)
+    if options.preproc == 'hcp' and 'mem_mb' not in resources:
+        from ketbids.cli.room import machine_memory_mb
+
+        resources['mem_mb'] = machine_memory_mb()
     if 'omp_nthreads' not in resources and options.level == 'group':
         # Octave's PALM uses one core: several analyses side by side use them all.
         alone = group.engine == 'palm'
@@ -159,6 +185,7 @@ def make_settings(
             },
         ),
         inputs=InputSettings(**_given(options, InputSettings)),
+        hcp=_hcp_settings(options),
         selection=SelectionSettings(
             participants=tuple(options.participant_label or ()),
             sessions=tuple(options.session_label or ()),

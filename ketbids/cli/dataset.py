@@ -28,6 +28,16 @@ _IGNORED = (
     '*_inflated.*',
     '*_desc-design_timeseries.*',
     '*_desc-trials_events.*',
+    '*_desc-confounds_timeseries.*',
+    '*_desc-quality_metrics.json',
+    '*_bold.*',
+    '*_white.*',
+    '*_pial.*',
+    '*_veryinflated.*',
+    '*_sphere.*',
+    '*_sulc.*',
+    '*_thickness.*',
+    '*_myelinmap.*',
 )
 
 
@@ -40,6 +50,8 @@ ketbids that was used last.
 
 - sub-*.html and group.html are the pages to begin with.
 - sub-*/ holds the contrast maps, designs and trials of every participant.
+- sourcedata/hcp/, with --preproc hcp, is the study folder of the HCP pipelines; some files in
+  sub-*/ are links into it.
 - group/ holds the analyses of the group: maps, clusters, regions, and who is in them.
 - logs/ holds the settings and the model file of the last call.
 

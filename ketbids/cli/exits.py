@@ -40,8 +40,8 @@ def exit_code(program: str, run: Callable[[], int], kept: str) -> int:
     Returns
     -------
     int
-        That of `run`; 1 failed; 2 wrong usage; 3 invalid or insufficient input; 4 a needed tool
-        is missing; 130 interrupted, 143 terminated.
+        That of `run`; 1 failed; 2 wrong usage; 3 invalid or insufficient input; 4 a needed
+        tool, licence or room is missing; 130 interrupted, 143 terminated.
     """
     try:
         signal.signal(signal.SIGTERM, _on_sigterm)

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from ketbids.cli.selection import chosen_participants, read_exclusion_list, unus
 from ketbids.errors import InputError, UsageError
 from ketbids.io.bids import RunKey, find_events, inherited_events, participant_labels
 from ketbids.io.derivatives import Derivatives
-from ketbids.io.filters import read_filter
+from ketbids.io.filters import BidsFilter, read_filter
 from ketbids.io.folders import labels_of
 from ketbids.io.hcp import HcpPattern, parse_pattern
 from ketbids.io.inventory import Visit, find_visits
@@ -42,7 +42,13 @@ class Work(NamedTuple):
     errors: dict[str, InputError]
 
 
-def find_work(settings: Settings, tasks: Collection[str]) -> Work:
+def find_work(
+    settings: Settings,
+    tasks: Collection[str],
+    *,
+    desc: Collection[str | None] = (),
+    unprepared: Mapping[str, str] | None = None,
+) -> Work:
     """Find the runs that were chosen, with their preprocessed data.
 
     Parameters
@@ -50,6 +56,10 @@ def find_work(settings: Settings, tasks: Collection[str]) -> Work:
     settings : Settings
     tasks : collection of str
         Tasks of the model file; the selection may name others.
+    desc : collection of str or None
+        Descriptions of the series to take, None for one without; empty: the furthest processed.
+    unprepared : mapping of str to str
+        Sessions, such as ``sub-01_ses-TP1``, whose data must not be used, and why.
 
     Raises
     ------
@@ -85,14 +95,19 @@ def find_work(settings: Settings, tasks: Collection[str]) -> Work:
     if not (selection.runs or filters.entities):
         for sentence in unused_exclusions(settings, exclusions, events):
             logger.warning('%s', sentence)
+    unprepared = unprepared or {}
+    ready = {key: path for key, path in events.items() if _session(key) not in unprepared}
     derivatives = Derivatives(
         _roots(settings),
         given=bool(paths.derivatives),
         pattern=pattern,
-        filters=filters,
+        filters=BidsFilter({**filters.entities, 'desc': tuple(desc)}) if desc else filters,
         bids_dir=paths.bids_dir,
     )
-    visits, left_out, errors = find_visits(events, derivatives, exclusions)
+    visits, left_out, errors = find_visits(ready, derivatives, exclusions)
+    for key in events:
+        if key not in ready:
+            errors.setdefault(str(key.visit), InputError(unprepared[_session(key)]))
     errors |= closed | _without_confounds(settings, visits)
     visits = [visit for visit in visits if visit.name not in errors]
     for sentence in left_out:
@@ -113,6 +128,11 @@ def find_work(settings: Settings, tasks: Collection[str]) -> Work:
     if not visits and not errors:
         raise InputError('Every run that was chosen is on the exclusion list.')
     return Work(visits, [*left_out, *nobody], errors)
+
+
+def _session(key: RunKey) -> str:
+    """Name the session of a run."""
+    return str(RunKey(key.participant, key.session, ''))
 
 
 def _closed(settings: Settings, participants: Sequence[str]) -> dict[str, InputError]:

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ketbids.cli.configuration import make_settings, parse_arguments
 from ketbids.cli.environment import PACKAGE, holds_compiled_code, limit_threads
@@ -29,14 +29,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         Exit code: 0 all done; 1 a participant or analysis failed; 2 wrong usage; 3 invalid or
-        insufficient input; 4 a needed tool is missing; 130 or 143 interrupted.
+        insufficient input; 4 a needed tool, a licence or room is missing; 130 or 143 interrupted.
     """
     return exit_code('ketbids', lambda: _start(argv), 'what is finished stays')
 
 
 def _start(argv: Sequence[str] | None) -> int:
     options = parse_arguments(argv)
-    _prepare_logging(options.verbose or 0)
+    # Lines that a program may read are all that a dry run of the preprocessing prints.
+    commands = options.preproc == 'hcp' and options.level == 'participant' and options.dry_run
+    _prepare_logging(options.verbose or 0, sys.stderr if commands else sys.stdout)
     return _run(options)
 
 
@@ -52,7 +54,9 @@ def _run(options: Any) -> int:
         high_pass=model.run.high_pass or 0.0,
     )
     _check_folders(settings)
-    if settings.level == 'participant':
+    if settings.level == 'participant' and settings.inputs.preproc == 'hcp':
+        from ketbids.cli.preprocessing import run
+    elif settings.level == 'participant':
         from ketbids.cli.participant import run
     else:
         from ketbids.cli.group import run
@@ -85,8 +89,8 @@ class _Lines(logging.StreamHandler):
         super().handleError(record)
 
 
-def _prepare_logging(verbosity: int) -> None:
-    handler = _Lines(sys.stdout)
+def _prepare_logging(verbosity: int, stream: TextIO) -> None:
+    handler = _Lines(stream)
     handler.setFormatter(logging.Formatter('%(asctime)s %(message)s', '%H:%M:%S'))
     logger.handlers[:] = [handler]
     logger.setLevel(logging.DEBUG if verbosity else logging.INFO)
@@ -127,7 +131,8 @@ def _check_folders(settings: Settings) -> None:
             f'{paths.output_dir} holds data that are not results of ketbids: they could be '
             'overwritten. Name another folder, or a new one in it.'
         )
-    if not settings.dry_run:
+    # The preprocessing looks at everything before it writes.
+    if not settings.dry_run and settings.inputs.preproc != 'hcp':
         try:
             paths.output_dir.mkdir(parents=True, exist_ok=True)
         except OSError as error:

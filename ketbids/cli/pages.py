@@ -8,6 +8,7 @@ import pandas as pd
 
 from ketbids.cli.parser import installed_version
 from ketbids.cli.planning import PlannedAnalysis
+from ketbids.cli.quality import quality_section
 from ketbids.io.files import read_json, write_text
 from ketbids.io.tables import read_table
 from ketbids.model import StudyModel
@@ -56,7 +57,8 @@ def write_participant_page(
         SessionSection.from_dict(read_json(path))
         for path in sorted(figures.glob('*_section.json'))
     )
-    page = ParticipantPage(participant, installed_version(), sections, messages, about)
+    quality = quality_section(output_dir, participant)
+    page = ParticipantPage(participant, installed_version(), sections, messages, about, quality)
     html = participant_page(page, lambda path: (output_dir / path).read_bytes())
     return _write_page(output_dir / f'sub-{participant}.html', html)
 

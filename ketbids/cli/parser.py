@@ -1,11 +1,13 @@
 """The options of ketbids."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ketbids.cli.completion import add_completion
 from ketbids.errors import UsageError
+from ketbids.io.hcpnames import STAGES
 
 __all__ = ['CONFOUNDS', 'LEVELS', 'build_parser', 'installed_version', 'path']
 
@@ -17,7 +19,11 @@ ENGINES = ('native', 'palm')
 TFCE = ('exact', '100')
 JOINT = ('minp', 'bonferroni', 'sidak')
 CONNECTIVITY = (6, 18, 26)
-PREPROC = ('auto', 'existing')
+PREPROC = ('auto', 'existing', 'hcp')
+PROCESSING_MODES = ('hcp', 'legacy')
+FIX = ('pyfix', 'legacy', 'none')
+FIX_RUNS = ('auto', 'single', 'multi')
+UNWARP = ('x', 'y', 'z', 'x-', 'y-', 'z-')
 CONFOUNDS = ('auto', 'none', '6', '12', '24', 'acompcor', 'wmcsf', 'global', 'outliers')
 
 
@@ -93,6 +99,124 @@ def _label(prefix: str) -> Any:
     return parse
 
 
+def _percentage(text: str) -> int:
+    value: int = _number(text, int, 1)
+    if value > 100:
+        raise argparse.ArgumentTypeError(f'{text} must be from 1 to 100')
+    return value
+
+
+def _high_pass(text: str) -> str:
+    if re.fullmatch(r'[0-9]+|pd[0-5]', text):
+        return text
+    raise argparse.ArgumentTypeError(f'{text!r} is neither a number of seconds nor pd0 to pd5')
+
+
+def _add_hcp(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the preprocessing."""
+    hcp = parser.add_argument_group('preprocessing (--preproc hcp)')
+    hcp.add_argument(
+        '--hcp-dir',
+        type=path,
+        metavar='DIR',
+        help='the HCP pipelines, 4.8 or later (default: HCPPIPEDIR, or /opt/HCPpipelines)',
+    )
+    hcp.add_argument(
+        '--fs-license-file',
+        type=path,
+        metavar='FILE',
+        help='licence of FreeSurfer (default: FS_LICENSE, or license.txt in FREESURFER_HOME)',
+    )
+    hcp.add_argument(
+        '--stages',
+        nargs='+',
+        choices=STAGES,
+        metavar='STAGE',
+        help=f'do these only: {", ".join(STAGES)}; what they need must be there (default: all)',
+    )
+    hcp.add_argument(
+        '--processing-mode',
+        choices=PROCESSING_MODES,
+        help='hcp: T1w, T2w and field maps; legacy: do what can be done without T2w or field '
+        'maps (default: hcp)',
+    )
+    hcp.add_argument(
+        '--gdcoeffs',
+        type=path,
+        metavar='FILE.grad',
+        help='gradient coefficients of the scanner, from its vendor '
+        '(default: no correction of gradient distortion)',
+    )
+    hcp.add_argument(
+        '--anat-unwarpdir',
+        choices=UNWARP,
+        help='readout direction of T1w and T2w, axes as after fslreorient2std '
+        '(default: z; asked for if the slices are not sagittal)',
+    )
+    hcp.add_argument(
+        '--fix',
+        choices=FIX,
+        help='cleaning by ICA+FIX: with the FIX of FSL 6.0.7, the older one of MATLAB and R, or '
+        'not (default: pyfix)',
+    )
+    hcp.add_argument(
+        '--fix-training',
+        metavar='NAME',
+        help='training set of FIX, a name or a file (default: HCP_Style_Single_Multirun_Dedrift; '
+        'HCP_hp2000 for single runs with --fix legacy)',
+    )
+    hcp.add_argument(
+        '--fix-threshold',
+        type=_percentage,
+        metavar='N',
+        help='below this probability of signal (percent) a component is noise (default: 10)',
+    )
+    hcp.add_argument(
+        '--fix-runs',
+        choices=FIX_RUNS,
+        help='clean each run for itself, or the runs of a session together; auto: together, if '
+        'there are several (default: auto)',
+    )
+    hcp.add_argument(
+        '--fix-high-pass',
+        type=_high_pass,
+        metavar='HP',
+        help='before ICA: seconds, 0 (linear trend) or pd0 to pd5 (polynomial) '
+        '(default: 0; 2000 for single runs with --fix legacy)',
+    )
+    hcp.add_argument(
+        '--fix-motion-regression',
+        action='store_true',
+        default=None,
+        help='FIX removes 24 movement regressors, too; no longer advised by the HCP',
+    )
+    hcp.add_argument(
+        '--msmall',
+        action='store_true',
+        default=None,
+        help='align surfaces by myelin and connectivity (MSMAll, DeDriftAndResample); needs T2w, '
+        'FIX and long or resting-state runs',
+    )
+    hcp.add_argument(
+        '--longitudinal',
+        action='store_true',
+        default=None,
+        help='longitudinal FreeSurfer: not yet supported, sessions are processed apart',
+    )
+    hcp.add_argument(
+        '--clean-workdir',
+        action='store_true',
+        default=None,
+        help='once a session is done, remove what only its stages needed (two thirds of the room)',
+    )
+    hcp.add_argument(
+        '--session-disk-gb',
+        type=_size,
+        metavar='GB',
+        help='room on the disk that one session needs; 0 does not look (default: 35)',
+    )
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Make the parser of ``ketbids``."""
     parser = _Parser(
@@ -100,7 +224,8 @@ def build_parser() -> argparse.ArgumentParser:
         description='Task fMRI on grayordinates: from a BIDS dataset to contrast maps '
         '(participant) and to corrected group maps, tables and a page (group).',
         epilog='Exit codes: 0 all done; 1 a participant or analysis failed; 2 wrong usage; '
-        '3 invalid or insufficient input; 4 a needed tool is missing; 130/143 interrupted.',
+        '3 invalid or insufficient input; 4 a needed tool, a licence or room on the disk is '
+        'missing; 130/143 interrupted.',
         allow_abbrev=False,
     )
     parser.add_argument('bids_dir', type=path, metavar='BIDS_DIR', help='the BIDS dataset')
@@ -151,7 +276,8 @@ def build_parser() -> argparse.ArgumentParser:
         '--preproc',
         choices=PREPROC,
         help='auto: preprocessed data of --derivatives, or else of BIDS_DIR/derivatives; '
-        'existing: of --derivatives only (default: auto)',
+        'existing: of --derivatives only; hcp: made from the raw data by the HCP pipelines '
+        '(default: auto)',
     )
     data.add_argument(
         '--hcp-pattern',
@@ -191,6 +317,8 @@ def build_parser() -> argparse.ArgumentParser:
         help='volumes that were removed from the start of each run; '
         'events are shifted by N x TR (default: 0)',
     )
+
+    _add_hcp(parser)
 
     first = parser.add_argument_group('participant level')
     first.add_argument(
@@ -298,7 +426,10 @@ def build_parser() -> argparse.ArgumentParser:
         '--engine palm)',
     )
     run.add_argument(
-        '--mem-mb', type=_positive_count, metavar='MB', help='memory to plan with (default: 4000)'
+        '--mem-mb',
+        type=_positive_count,
+        metavar='MB',
+        help="memory to plan with (default: 4000; with --preproc hcp the machine's)",
     )
     run.add_argument(
         '-w',

@@ -4,7 +4,7 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -48,11 +48,27 @@ _OURS = re.compile(
 )
 
 
-def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
-    """Run the participant level; see `ketbids.cli.main.main` for the exit code."""
+def run(
+    settings: Settings,
+    model: StudyModel,
+    *,
+    verbosity: int = 0,
+    desc: Collection[str | None] = (),
+    unprepared: Mapping[str, str] | None = None,
+) -> int:
+    """Run the participant level; see `ketbids.cli.main.main` for the exit code.
+
+    Parameters
+    ----------
+    settings : Settings
+    model : StudyModel
+    verbosity : int
+    desc, unprepared
+        What was made just before; see `find_work`.
+    """
     started = time.time()
     output_dir = settings.paths.output_dir
-    visits, left_out, errors = find_work(settings, model.tasks)
+    visits, left_out, errors = find_work(settings, model.tasks, desc=desc, unprepared=unprepared)
     failures = {name: str(error).removeprefix(f'{name}: ') for name, error in errors.items()}
     workbench = shutil.which('wb_command') is not None
     marks: dict[str, str] = {}
@@ -285,6 +301,9 @@ def _outputs(output_dir: Path, visit: Visit) -> list[Path]:
     if not visit.acquisition:  # what follows may be the name of another visit
         found = [path for path in found if not path.name.startswith(f'{visit.name}_acq-')]
     found += session.glob(f'anat/{whole}_*')
+    # Links lead to what the preprocessing made; their sidecars are not of this level, either.
+    links = {path.name.split('.')[0] for path in found if path.is_symlink()}
+    found = [path for path in found if path.name.split('.')[0] not in links]
     return [path for path in found if _OURS.search(path.name)]
 
 

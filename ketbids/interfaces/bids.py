@@ -13,6 +13,7 @@ from niworkflows.interfaces.bids import (
 )
 
 from ketbids.io.files import publish, write_json
+from ketbids.io.published import STORAGE, place_link
 
 _SPEC = loads(files('ketbids.data').joinpath('derivatives.json').read_text())
 
@@ -21,6 +22,9 @@ class _DerivativesDataSinkInputSpec(_NiworkflowsSinkInputSpec):
     sidecars = traits.List(
         traits.Dict(), desc='metadata of each file, on top of meta_dict (one entry per file)'
     )
+    link = traits.Bool(
+        False, usedefault=True, desc='make relative links; files that stand there already stay'
+    )
 
 
 class DerivativesDataSink(_DerivativesDataSink):
@@ -28,6 +32,9 @@ class DerivativesDataSink(_DerivativesDataSink):
 
     The files are first laid out below the node's own folder and then renamed into place. Every
     file that is not JSON gets a sidecar with `meta_dict` and its entry of `sidecars`.
+
+    With `link`, the files are links instead of copies, and their sidecars say so. Where a file of
+    somebody else has the name, it stays, and so does its sidecar.
     """
 
     input_spec = _DerivativesDataSinkInputSpec
@@ -56,17 +63,28 @@ class DerivativesDataSink(_DerivativesDataSink):
                 trait_change_notify=False, base_directory=str(destination), in_file=files
             )
         staged = [Path(name) for name in self._results['out_file']]
-        for path, source in zip(staged, files, strict=True):
+        finals = [destination / path.relative_to(stage) for path in staged]
+        stored: list[dict[str, str] | None] = []
+        for path, source, final in zip(staged, files, finals, strict=True):
             path.unlink()
-            path.symlink_to(Path(source).absolute())
+            if self.inputs.link:
+                kind = place_link(final, Path(source))
+                stored.append(None if kind == 'kept' else {STORAGE: kind})
+            else:
+                path.symlink_to(Path(source).absolute())
+                stored.append({})
         common = self.inputs.meta_dict if isdefined(self.inputs.meta_dict) else {}
         own = self.inputs.sidecars if isdefined(self.inputs.sidecars) else [{}] * len(staged)
-        for path, entry in zip(staged, own, strict=True):
-            metadata = {**common, **entry}
+        for path, entry, storage in zip(staged, own, stored, strict=True):
+            sidecar = path.with_name(f'{path.name.split(".")[0]}.json')
+            if storage is None:
+                sidecar.unlink(missing_ok=True)  # of niworkflows
+                continue
+            metadata = {**common, **entry, **storage}
             if metadata and path.suffix != '.json':
-                write_json(path.with_name(f'{path.name.split(".")[0]}.json'), metadata)
+                write_json(sidecar, metadata)
         publish(stage, destination)
-        self._results['out_file'] = [str(destination / p.relative_to(stage)) for p in staged]
+        self._results['out_file'] = [str(path) for path in finals]
         self._results.pop('out_meta', None)
         return runtime
 

@@ -222,12 +222,14 @@ class DescribeRun(SimpleInterface):
 
     def _movement(self, n_volumes: int) -> list[tuple[str, str]]:
         from ketbids.stats.motion import framewise_displacement
+        from ketbids.stats.quality import summarize_motion
 
         movement, why = _movement(self.inputs, n_volumes)
         if movement is None:
             return [('Head movement', f'unknown: {why}')]
         displacement = framewise_displacement(movement.to_numpy(), rotation_unit='deg')
-        return [('Mean framewise displacement', f'{np.mean(displacement):.3f} mm')]
+        mean = summarize_motion(displacement).mean
+        return [('Mean framewise displacement', f'{mean:.3f} mm')]
 
     def _warnings(self) -> list[str]:
         i = self.inputs

@@ -25,6 +25,7 @@ __all__ = [
     'read_labels',
     'read_maps',
     'read_series',
+    'series_blocks',
     'series_models',
     'series_timing',
     'write_labels',
@@ -227,6 +228,24 @@ def read_series(path: Path) -> Series:
     """
     file = _open(path, 'SERIES')
     return Series(file.data, _models(file.columns), _repetition_time(file))
+
+
+def series_blocks(path: Path, size: int = 4096) -> Iterator[npt.NDArray[np.float32]]:
+    """Read a ``.dtseries.nii`` piece by piece: (n_volumes, at most `size` grayordinates) each.
+
+    Raises
+    ------
+    InputError
+        See `read_series`.
+    """
+    file = _open(path, 'SERIES')
+    n_volumes, n_grayordinates = file.image.shape[4:]
+    for start in range(0, n_grayordinates, size):
+        try:
+            block = file.image.dataobj[..., start : start + size]
+        except Exception as error:  # see _File.data
+            raise InputError(f'{path} is damaged or truncated: {error}.') from error
+        yield np.asarray(block, np.float32).reshape(n_volumes, -1)
 
 
 def series_timing(path: Path) -> tuple[int, float]:

@@ -24,6 +24,7 @@ __all__ = [
     'Link',
     'ParticipantPage',
     'Picture',
+    'QualitySection',
     'RunSection',
     'SessionSection',
     'group_page',
@@ -147,6 +148,22 @@ def _run_from_dict(content: Mapping[str, Any]) -> RunSection:
 
 
 @dataclass(frozen=True)
+class QualitySection:
+    """How good the runs are that were preprocessed here.
+
+    Attributes
+    ----------
+    table : Table
+        One row per run.
+    advice : tuple of str
+        What the numbers are, where to look closer, and what can be done.
+    """
+
+    table: Table
+    advice: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ParticipantPage:
     """What a participant's page shows.
 
@@ -162,6 +179,8 @@ class ParticipantPage:
         About the participant as a whole.
     about : tuple of (str, str)
         Names and values that identify the participant (group, age ...).
+    quality : QualitySection, optional
+        Of the runs that were preprocessed here.
     """
 
     participant_id: str
@@ -169,6 +188,7 @@ class ParticipantPage:
     sessions: tuple[SessionSection, ...]
     messages: tuple[str, ...] = ()
     about: tuple[tuple[str, str], ...] = ()
+    quality: QualitySection | None = None
 
 
 @dataclass(frozen=True)

@@ -357,6 +357,20 @@ def test_only_our_own_files_are_replaced(tmp_path):
     assert found == set(ours)
 
 
+def test_links_of_the_preprocessing_are_not_ours(tmp_path):
+    from ketbids.cli.participant import _outputs
+
+    folder = tmp_path / 'sub-01' / 'anat'
+    folder.mkdir(parents=True)
+    stem = 'sub-01_hemi-L_space-fsLR_den-32k'
+    (folder / f'{stem}_midthickness.surf.gii').symlink_to('nowhere')
+    (folder / f'{stem}_midthickness.json').touch()
+    ours = [folder / f'{stem}_inflated.{ending}' for ending in ('json', 'surf.gii')]
+    for path in ours:
+        path.touch()
+    assert sorted(_outputs(tmp_path, Visit('01', '', 'carit', ()))) == ours
+
+
 def test_conditions_without_trials_are_said_once(tmp_path, caplog):
     from ketbids.cli.participant import _report_trials
     from ketbids.model import load_model

@@ -85,6 +85,16 @@ TABLE = [
         '_dseg.dlabel.nii',
     ),
     (
+        'any_Atlas_hp0_clean.dtseries.nii',
+        {'datatype': 'func', 'space': 'fsLR', 'den': '91k', 'desc': 'fix', 'suffix': 'bold'},
+        f'{FUNC}_space-fsLR_den-91k_desc-fix_bold.dtseries.nii',
+    ),
+    (
+        'metrics.json',
+        {'datatype': 'func', 'desc': 'quality', 'suffix': 'metrics'},
+        f'{FUNC}_desc-quality_metrics.json',
+    ),
+    (
         'motion.png',
         {'datatype': 'figures', 'desc': 'motion', 'suffix': 'timeseries', 'extension': '.png'},
         'sub-01/figures/sub-01_ses-TP1_task-carit_run-2_desc-motion_timeseries.png',
@@ -140,7 +150,7 @@ def test_acquisition_direction_and_reconstruction(put, entities, expected):
         # A kind of file without a pattern, a wrong place, a forbidden combination.
         ('x.dscalar.nii', {**MAP, 'stat': 'z', 'suffix': 'unknown'}),
         ('x.dscalar.nii', {**MAP, 'stat': 'z', 'suffix': 'statmap', 'datatype': 'dwi'}),
-        ('x.surf.gii', {**ANAT, 'hemi': 'L', 'suffix': 'pial', 'extension': '.surf.gii'}),
+        ('x.surf.gii', {**ANAT, 'hemi': 'L', 'suffix': 'smoothwm', 'extension': '.surf.gii'}),
         ('x.txt', {**MAP, 'stat': 'z', 'suffix': 'statmap', 'extension': '.txt'}),
     ],
 )
@@ -197,6 +207,35 @@ def test_a_repeat_replaces(put):
     (put.out / path).write_text('old')
     assert put('x.dscalar.nii', **entities) == [path]
     assert (put.out / path).read_text() == 'content 0'
+
+
+LINK = {'link': True, **ANAT, 'hemi': 'L', 'suffix': 'pial', 'extension': '.surf.gii'}
+
+
+def test_links(put):
+    (path,) = put('x.surf.gii', **LINK, meta_dict={'a': 1}, sidecars=[{'b': 2}])
+    assert path == 'sub-01/ses-TP1/anat/sub-01_ses-TP1_hemi-L_space-fsLR_den-32k_pial.surf.gii'
+    assert str((put.out / path).readlink()) == '../../../../work/x.surf.gii'
+    sidecar = put.out / path.replace('.surf.gii', '.json')
+    assert json.loads(sidecar.read_text()) == {'a': 1, 'b': 2, 'Storage': 'link'}
+
+
+def test_links_replace_links_and_files_replace_links(put):
+    (path,) = put('x.surf.gii', **LINK)
+    assert put('y.surf.gii', **LINK) == [path]
+    assert (put.out / path).readlink().name == 'y.surf.gii'
+    before = (put.work / 'y.surf.gii').read_bytes()
+    put('z.surf.gii', **{**LINK, 'link': False}, meta_dict={'Sources': ['z']})
+    assert not (put.out / path).is_symlink()
+    assert (put.work / 'y.surf.gii').read_bytes() == before
+
+
+def test_a_link_replaces_no_file_and_leaves_its_sidecar(put):
+    (path,) = put('x.surf.gii', **{**LINK, 'link': False}, meta_dict={'Sources': ['x']})
+    assert put('y.surf.gii', **LINK, meta_dict={'Sources': ['y']}) == [path]
+    assert not (put.out / path).is_symlink()
+    sidecar = put.out / path.replace('.surf.gii', '.json')
+    assert json.loads(sidecar.read_text()) == {'Sources': ['x']}
 
 
 GROUP = [

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ketbids.errors import KetbidsError
+from ketbids.errors import InputError, KetbidsError, ToolError, UsageError
 from ketbids.interfaces.firstlevel import SmoothSeries
-from ketbids.interfaces.workbench import CiftiSmoothing
+from ketbids.interfaces.workbench import CiftiSmoothing, cifti_kind, smoothing_command
 from ketbids.io.cifti import read_series
 from ketbids.stats.firstlevel import has_data
 from tests.interfaces.files import TR, BrainFiles
@@ -137,3 +137,50 @@ def test_failure_names_command_and_reason(inputs, tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', f'{tool.parent}:/usr/bin:/bin')
     with pytest.raises(KetbidsError, match=r'-cifti-smoothing ended with code 7: ERROR: out of'):
         CiftiSmoothing(**inputs).run()
+
+
+def test_command_before_its_files_are_made(tmp_path):
+    """As a list of what would run shows it."""
+    paths = [tmp_path / name for name in ('run.dtseries.nii', 'L.surf.gii', 'R.surf.gii')]
+    command = smoothing_command(*paths, 4.582575, out_file='out.dtseries.nii')
+    assert command == [
+        *('wb_command', '-cifti-smoothing', str(paths[0]), '4.58258', '4.58258', 'COLUMN'),
+        *('out.dtseries.nii', '-fwhm', '-left-surface', str(paths[1])),
+        *('-right-surface', str(paths[2])),
+    ]
+    assert smoothing_command(*paths, 5, roi='roi.dscalar.nii')[-2:] == [
+        '-cifti-roi',
+        'roi.dscalar.nii',
+    ]
+    names = ('in_file', 'left_surface', 'right_surface')
+    node = CiftiSmoothing(**dict(zip(names, map(str, paths), strict=True)), fwhm=5.0)
+    assert node.argv == smoothing_command(*paths, 5.0)
+    with pytest.raises(InputError, match=r'run\.dtseries\.nii does not exist'):
+        node.run()
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(UsageError, match="CiftiSmoothing requires a value for input 'fwhm'"):
+        _ = CiftiSmoothing(in_file='a', left_surface='b', right_surface='c').argv
+
+
+def test_without_workbench(inputs, monkeypatch):
+    monkeypatch.setenv('PATH', '/nonexistent')
+    with pytest.raises(ToolError, match='-cifti-smoothing needs it: install Connectome Workbench'):
+        CiftiSmoothing(**inputs).run()
+
+
+def test_what_ends_well_without_its_file(inputs, tmp_path, monkeypatch):
+    program = tmp_path / 'bin' / 'wb_command'
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\nexit 0\n')
+    program.chmod(0o755)
+    monkeypatch.setenv('PATH', f'{program.parent}:/usr/bin:/bin')
+    with pytest.raises(KetbidsError, match=r'without an error, but without .*smoothed'):
+        CiftiSmoothing(**inputs).run()
+
+
+def test_kinds_of_files():
+    assert cifti_kind('/a/b.c.dlabel.nii') == 'dlabel'
+    with pytest.raises(UsageError, match=r'must end in one of \.dtseries\.nii'):
+        cifti_kind('bold.nii.gz')

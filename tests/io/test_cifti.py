@@ -20,6 +20,7 @@ from ketbids.io.cifti import (
     read_labels,
     read_maps,
     read_series,
+    series_blocks,
     series_timing,
     write_labels,
     write_maps,
@@ -76,6 +77,16 @@ def test_series_round_trip(tmp_path, kind):
     assert series_timing(path) == (7, 0.8)
     assert nb.load(path).get_data_dtype() == np.float32
     assert [p.name for p in tmp_path.iterdir()] == ['a.dtseries.nii']
+
+
+@pytest.mark.parametrize('size', [1, 7, 1000])
+def test_a_series_piece_by_piece(tmp_path, size):
+    models = SmallBrain(1).models
+    data = np.random.default_rng(0).normal(size=(5, len(models))).astype(np.float32)
+    path = write_series(tmp_path / 'a.dtseries.nii', data, models, 0.8)
+    blocks = list(series_blocks(path, size))
+    assert [block.shape[1] for block in blocks][:-1] == [size] * (len(blocks) - 1)
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), data)
 
 
 def test_intent_is_that_of_the_standard(tmp_path):

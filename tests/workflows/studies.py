@@ -8,6 +8,7 @@ from ketbids.io.preprocessed import Anatomy, PreprocessedRun
 from ketbids.settings import (
     FirstLevelSettings,
     GroupSettings,
+    HcpSettings,
     InputSettings,
     PathSettings,
     ResourceSettings,
@@ -39,6 +40,7 @@ def settings(root: Path, level: str = 'participant', **changes) -> Settings:
             derivatives=(root / 'hcp',),
         ),
         inputs=InputSettings(),
+        hcp=HcpSettings(**changes.pop('hcp', {})),
         selection=SelectionSettings(),
         first_level=section(
             FirstLevelSettings,

@@ -171,7 +171,8 @@ HEAD = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    rai
         (f'{HEAD}ketbids.errors.InputError: one\nand two\n', 'one\nand two'),
         (
             'nipype.pipeline.engine.nodes.NodeExecutionError: Exception raised while executing '
-            f'Node fit.\n\nTraceback:\n\t{HEAD}\tketbids.errors.KetbidsError: It ended:\n\t  | x: 1\n',
+            f'Node fit.\n\nTraceback:\n\t{HEAD}\tketbids.errors.KetbidsError: It ended:\n'
+            '\t  | x: 1\n',
             'It ended:\n  | x: 1',
         ),
         (
