@@ -21,7 +21,7 @@ from ketbids.cli.planning import (
     plan_analyses,
 )
 from ketbids.cli.progress import Progress, counted
-from ketbids.cli.selection import read_exclusion_list
+from ketbids.cli.selection import read_exclusion_list, with_runs_in_maps
 from ketbids.errors import InputError, KetbidsError
 from ketbids.io.bids import participant_labels
 from ketbids.io.files import claims, modification_times, remove_unchanged
@@ -57,7 +57,8 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         analysis.name for analysis in model.analyses
     ]
     known = participant_labels(settings.paths.bids_dir)
-    exclusions = read_exclusion_list(settings, known)
+    tasks = settings.selection.tasks or model.tasks
+    exclusions = with_runs_in_maps(settings, read_exclusion_list(settings, known), tasks)
     maps = available_maps(settings, model, exclusions)
     people = _read_people(settings, model, maps, known)
     wanted = settings.selection.participants

@@ -32,7 +32,7 @@ from ketbids.settings import Settings
 if TYPE_CHECKING:
     from nipype.pipeline.engine import Workflow
 
-__all__ = ['run']
+__all__ = ['run', 'write_pages']
 
 logger = logging.getLogger('ketbids')
 
@@ -113,7 +113,8 @@ def run(
         _report_trials(output_dir, model, [v for v in todo if v.name not in failures])
     for name, message in failures.items():
         logger.error('%s failed: %s', name, message)
-    _write_pages(settings, visits, {visit.participant for visit in todo}, failures)
+    participants = {visit.participant for visit in visits}
+    write_pages(settings, participants, {visit.participant for visit in todo}, failures)
     logger.info(
         'Participant level: %d of %s done, %d failed, in %.0f s.',
         sum(visit.name not in failures for visit in visits),
@@ -307,12 +308,27 @@ def _outputs(output_dir: Path, visit: Visit) -> list[Path]:
     return [path for path in found if _OURS.search(path.name)]
 
 
-def _write_pages(
-    settings: Settings, visits: list[Visit], changed: set[str], failures: Mapping[str, str]
+def write_pages(
+    settings: Settings,
+    participants: Collection[str],
+    changed: Collection[str],
+    failures: Mapping[str, str],
 ) -> None:
+    """Write the pages of participants.
+
+    Parameters
+    ----------
+    settings : Settings
+    participants : collection of str
+        Those that have a page; it is written if there is none.
+    changed : collection of str
+        Those whose pages are written anew.
+    failures : mapping of str to str
+        What failed and why, by the name of the visit or session: it stands on the page.
+    """
     output_dir = settings.paths.output_dir
     about = _about(settings.paths.bids_dir)
-    messages: dict[str, list[str]] = {visit.participant: [] for visit in visits}
+    messages: dict[str, list[str]] = {label: [] for label in participants}
     for name, message in failures.items():
         participant = name.split('_')[0].removeprefix('sub-')
         messages.setdefault(participant, []).append(f'{name} failed: {message}')

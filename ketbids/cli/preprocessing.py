@@ -24,7 +24,7 @@ from ketbids.io.bids import find_events, participant_labels
 from ketbids.io.files import claims
 from ketbids.io.filters import read_filters
 from ketbids.io.hcpinputs import HcpSession
-from ketbids.io.hcpnames import STAGES, SessionFolders, series_name
+from ketbids.io.hcpnames import STAGES, SessionFolders, series_name, study_folder
 from ketbids.io.rawsession import RawOptions, find_hcp_sessions
 from ketbids.io.validation import check_dataset
 from ketbids.model import StudyModel
@@ -35,7 +35,6 @@ from ketbids.workflows.session import (
     init_preprocessing_wf,
     msmall_problem,
     session_wf_name,
-    study_folder,
 )
 from ketbids.workflows.stages import StageCommand, lacking_stages, settle, to_run, walk
 
@@ -44,6 +43,8 @@ __all__ = ['run']
 logger = logging.getLogger('ketbids')
 
 _FIRST_LEVEL = 'FirstLevel'
+#: Participants that a message names.
+_NAMED = 10
 
 
 class _Plan(NamedTuple):
@@ -68,11 +69,14 @@ class _Plan(NamedTuple):
 
 def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     """Preprocess what is not preprocessed yet, then run the participant level on it."""
-    plan, problems = _plan(settings, model)
+    plan, problems, lacking = _plan(settings, model)
     if problems:
         raise InputError(_listed('cannot be preprocessed', problems))
     stages = {command.stage for command in plan.todo}
-    lacking = lacking_tools(settings, plan.sessions, stages, plan.environ) if stages else []
+    if lacking:
+        stages |= set(settings.hcp.stages or STAGES)
+    lacking += lacking_tools(settings, plan.sessions, stages, plan.environ) if stages else []
+    _say_who_has_no_runs(settings, plan.sessions)
     for session in plan.sessions:
         for note in session.notes:
             logger.info('%s: %s', session.name, note)
@@ -93,8 +97,19 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     for name, message in unprepared.items():
         logger.error('%s failed: %s', name, message)
     if not _is_chosen(settings, _FIRST_LEVEL) or len(unprepared) == len(plan.sessions):
+        participants = {session.participant for session in plan.sessions}
+        participant.write_pages(settings, participants, participants, unprepared)
         return 1 if unprepared else 0
     return _fit(settings, model, plan, unprepared, verbosity=verbosity)
+
+
+def _say_who_has_no_runs(settings: Settings, sessions: Sequence[HcpSession]) -> None:
+    having = {session.participant for session in sessions}
+    lacking = [label for label in chosen_participants(settings) if label not in having]
+    if lacking:
+        names = ', '.join(f'sub-{label}' for label in lacking[:_NAMED])
+        more = f' and {len(lacking) - _NAMED} more' if len(lacking) > _NAMED else ''
+        logger.warning('%s%s: no BOLD run of what was chosen.', names, more)
 
 
 def _listed(what: str, sentences: Sequence[str]) -> str:
@@ -107,8 +122,17 @@ def _is_chosen(settings: Settings, stage: str) -> bool:
     return not settings.hcp.stages or stage in settings.hcp.stages
 
 
-def _plan(settings: Settings, model: StudyModel) -> tuple[_Plan, list[str]]:
-    """Find the sessions and what is to be done with them, and all that speaks against it."""
+def _plan(settings: Settings, model: StudyModel) -> tuple[_Plan, list[str], list[str]]:
+    """Find the sessions and what is to be done with them.
+
+    Returns
+    -------
+    plan : _Plan
+    problems : list of str
+        What is wrong with the input.
+    lacking : list of str
+        Commands that cannot be made with the tools that are there.
+    """
     hcp = settings.hcp
     environ = hcp_environment(
         hcp.hcp_dir,
@@ -119,11 +143,14 @@ def _plan(settings: Settings, model: StudyModel) -> tuple[_Plan, list[str]]:
     problems += [p for session in sessions if (p := msmall_problem(settings, session))]
     if hcp.gdcoeffs is not None and not hcp.gdcoeffs.is_file():
         problems.append(f'{hcp.gdcoeffs} (--gdcoeffs) is not a file.')
-        return _Plan(sessions, environ, [], []), problems
+        return _Plan(sessions, environ, [], []), problems, []
     commands: list[StageCommand] = []
+    lacking: list[str] = []
     for session in sessions:
         try:
             commands += walk(_workflow(settings, [session], environ))
+        except ToolError as error:
+            lacking.append(str(error))
         except KetbidsError as error:
             problems.append(f'{session.name}: {error}')
     stages = hcp.stages or STAGES
@@ -133,7 +160,7 @@ def _plan(settings: Settings, model: StudyModel) -> tuple[_Plan, list[str]]:
             f'{settings.paths.bids_dir} has no BOLD runs of what was chosen: see --task-id, '
             '--session-label and --bids-filter-file.'
         )
-    return _Plan(sessions, environ, commands, to_run(commands, stages)), problems
+    return _Plan(sessions, environ, commands, to_run(commands, stages)), problems, lacking
 
 
 def _workflow(
@@ -208,7 +235,7 @@ def _smoothing(settings: Settings, session: HcpSession) -> list[list[str]]:
     fwhm = settings.first_level.smoothing_fwhm
     if not fwhm:
         return []
-    folders = SessionFolders(study_folder(settings), session.name)
+    folders = SessionFolders(study_folder(settings.paths.output_dir), session.name)
     registration = '_MSMAll' if settings.hcp.msmall else ''
     left, right = (
         folders.mesh32 / f'{session.name}.{h}.midthickness{registration}.32k_fs_LR.surf.gii'
@@ -232,7 +259,7 @@ def _preprocess(
 ) -> dict[str, str]:
     """Run the stages, publish the results; give why sessions failed, by their names."""
     output_dir = settings.paths.output_dir
-    describe_dataset(settings, model.source, [study_folder(settings)])
+    describe_dataset(settings, model.source, [study_folder(settings.paths.output_dir)])
     failures: dict[str, str] = {}
     with claims(lock_path(output_dir)) as claim:
         busy = [s.name for s in plan.sessions if not claim(f'preprocessing_{s.name}')]
@@ -339,7 +366,7 @@ def _remove_intermediate(settings: Settings, sessions: Sequence[HcpSession], pla
         if _undone(plan, session.name):
             logger.info('%s: some stages are not done; nothing is removed.', session.name)
             continue
-        folders = SessionFolders(study_folder(settings), session.name)
+        folders = SessionFolders(study_folder(settings.paths.output_dir), session.name)
         for run in session.runs:
             folder = folders.intermediate(run.name)
             if folder.is_dir() and not folder.is_symlink():
@@ -358,7 +385,7 @@ def _fit(
     """Run the participant level on what was preprocessed."""
     made = replace(
         settings,
-        paths=replace(settings.paths, derivatives=(study_folder(settings),)),
+        paths=replace(settings.paths, derivatives=(study_folder(settings.paths.output_dir),)),
         # Validated before the preprocessing.
         inputs=replace(settings.inputs, skip_bids_validation=True),
     )

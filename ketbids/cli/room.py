@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ketbids.cli.needs import chosen_stages
 from ketbids.interfaces.hcptools import MEMORY_GB
-from ketbids.io.hcpnames import SessionFolders
+from ketbids.io.hcpnames import SessionFolders, study_folder
 from ketbids.settings import Settings
 
 __all__ = ['lacking_room', 'machine_memory_mb']
@@ -44,7 +44,7 @@ def lacking_room(
     problems = []
     each = settings.hcp.session_disk_gb
     if each > 0:
-        study = settings.paths.output_dir / 'sourcedata' / 'hcp'
+        study = study_folder(settings.paths.output_dir)
         held = [_size_gb(SessionFolders(study, name).top) for name in sessions]
         need = sum(max(each - size, 0.0) for size in held)
         place, work = _existing(study), _existing(settings.paths.work_dir)

@@ -1,12 +1,21 @@
 """Who is in a run of ketbids: participants that were asked for, and exclusions."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from ketbids.errors import InputError
 from ketbids.io.bids import Exclusion, RunKey, participant_labels, read_exclusions
+from ketbids.io.files import read_json
+from ketbids.io.folders import labels_of, same_run
+from ketbids.io.inventory import find_maps
 from ketbids.settings import Settings
 
-__all__ = ['chosen_participants', 'read_exclusion_list', 'unused_exclusions']
+__all__ = [
+    'chosen_participants',
+    'read_exclusion_list',
+    'unused_exclusions',
+    'with_runs_in_maps',
+]
 
 
 def chosen_participants(settings: Settings) -> list[str]:
@@ -69,3 +78,43 @@ def unused_exclusions(
             'takes nothing out.'
         )
     return sentences
+
+
+def with_runs_in_maps(
+    settings: Settings, exclusions: Sequence[Exclusion], tasks: Collection[str]
+) -> list[Exclusion]:
+    """Exclude sessions whose maps were made with a run that is excluded meanwhile.
+
+    Parameters
+    ----------
+    settings : Settings
+    exclusions : sequence of Exclusion
+    tasks : collection of str
+
+    Returns
+    -------
+    list of Exclusion
+        `exclusions`, and a line for each such session, which says what to do.
+    """
+    output_dir = settings.paths.output_dir
+    lines = [line for line in exclusions if line.run]
+    if not lines:
+        return list(exclusions)
+    added: dict[Exclusion, None] = {}
+    maps = find_maps(output_dir, tasks)
+    for row in maps[
+        maps['participant_id'].isin([line.participant for line in lines])
+    ].itertuples():
+        sidecar = read_json(output_dir / str(row.path).replace('.dscalar.nii', '.json'))
+        names = [str(source).rpartition('/')[2] for source in sidecar.get('Sources', ())]
+        runs = {labels_of(name).get('run', '') for name in names if name.endswith('_events.tsv')}
+        for line in lines:
+            mine = line.participant == row.participant_id and line.session in ('', row.session_id)
+            if mine and any(same_run(line.run, run) for run in runs):
+                reason = (
+                    f'{line.reason} (run {line.run} is excluded, but still in the maps: repeat '
+                    'the participant level with this list)'
+                )
+                session = str(row.session_id)
+                added[replace(line, session=session, run='', reason=reason)] = None
+    return [*exclusions, *added]

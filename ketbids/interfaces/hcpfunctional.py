@@ -381,6 +381,8 @@ class FMRISurface(RunScript):
     _script = 'fMRISurface/GenericfMRISurfaceProcessingPipeline.sh'
     _stage = 'fMRISurface'
     _variables = ('HCPPIPEDIR', 'FSLDIR', 'CARET7DIR')
+    # A wb_command without offscreen rendering makes none.
+    _not_checked = ('snapshots',)
 
     def _check_values(self) -> None:
         super()._check_values()

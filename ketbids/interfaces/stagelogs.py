@@ -21,7 +21,7 @@ _COLOUR = re.compile(r'\x1b\[[0-9;]*[A-Za-z]')
 
 _MEMORY = (
     'Most likely memory ran out: give the job more (32 GB are safe), or do fewer sessions at once '
-    '(--nprocs, --mem-gb).'
+    '(--nprocs, --mem-mb).'
 )
 
 _ADVICE = (
@@ -42,7 +42,7 @@ _ADVICE = (
     (
         r'libmw\w+|matlab runtime|matlab_compiler_runtime|mcr ?root|mclmcrrt',
         'MATLAB or its runtime is missing, or of another version than the programs were compiled '
-        'for: set MATLAB_COMPILER_RUNTIME (R2022b for HCP pipelines 4.8 and newer).',
+        'for: set MATLAB_COMPILER_RUNTIME (R2022b for HCP pipelines 5.0, R2017b for 4.8).',
     ),
     (
         r'unrecognized option',

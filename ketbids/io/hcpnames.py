@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ['STAGES', 'FixGroup', 'SessionFolders', 'fix_groups', 'series_name']
+__all__ = ['STAGES', 'FixGroup', 'SessionFolders', 'fix_groups', 'series_name', 'study_folder']
 
 #: In the order in which they run; the last one is no script of the HCP pipelines.
 STAGES = (
@@ -102,6 +102,11 @@ class FixGroup:
     def cleaned(self, run: str) -> str:
         """Give the name of the cleaned dense series of a run."""
         return f'{run}_Atlas_hp{self.high_pass}_clean.dtseries.nii'
+
+
+def study_folder(output_dir: Path) -> Path:
+    """Give the study folder, which the HCP pipelines fill, in the folder of results."""
+    return Path(output_dir) / 'sourcedata' / 'hcp'
 
 
 def fix_groups(

@@ -10,6 +10,7 @@ from typing import Literal
 
 from ketbids.errors import InputError
 from ketbids.io.files import read_json, written_aside
+from ketbids.io.hcpnames import study_folder
 
 __all__ = ['STORAGE', 'place_link', 'published', 'unpublish']
 
@@ -105,7 +106,7 @@ def unpublish(output_dir: Path, session: str) -> list[Path]:
 
 def published(output_dir: Path, session: str) -> list[Path]:
     """List what the preprocessing of a session put under BIDS names, without sidecars; sorted."""
-    study = Path(os.path.abspath(output_dir)) / 'sourcedata' / 'hcp' / session
+    study = study_folder(Path(os.path.abspath(output_dir))) / session
     folder = Path(output_dir).joinpath(*session.split('_'))
     found = [path for kind in ('anat', 'func') for path in folder.glob(f'{kind}/{session}_*')]
     return sorted(path for path in found if _is_ours(path, study))

@@ -10,12 +10,12 @@ from nipype.pipeline import engine as pe
 from ketbids.errors import InputError
 from ketbids.interfaces.hcpresults import DescribeConfounds, RunQuality
 from ketbids.io.hcpinputs import BoldInputs, HcpSession
-from ketbids.io.hcpnames import FixGroup, SessionFolders
+from ketbids.io.hcpnames import FixGroup, SessionFolders, study_folder
 from ketbids.io.inventory import bids_uri
 from ketbids.io.meshes import density_name
 from ketbids.settings import Settings
 from ketbids.workflows.outputs import column_descriptions, sink
-from ketbids.workflows.session import groups_of, study_folder
+from ketbids.workflows.session import groups_of
 
 __all__ = ['hcp_outputs_wf_name', 'init_hcp_outputs_wf', 'init_publishing_wf']
 
@@ -128,7 +128,7 @@ def init_hcp_outputs_wf(
 
 
 def _folders(settings: Settings, session: HcpSession) -> SessionFolders:
-    return SessionFolders(study_folder(settings), session.name)
+    return SessionFolders(study_folder(settings.paths.output_dir), session.name)
 
 
 def _registration(done: Collection[str]) -> str:

@@ -1,14 +1,13 @@
 """A session of raw data, from its images to cleaned grayordinates."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
 from ketbids.io.handlabels import labels_matter, labels_withdrawn
 from ketbids.io.hcpinputs import BoldInputs, HcpSession
-from ketbids.io.hcpnames import FixGroup, SessionFolders, fix_groups
+from ketbids.io.hcpnames import FixGroup, SessionFolders, fix_groups, study_folder
 from ketbids.settings import Settings
 from ketbids.workflows.fix import FixOptions, init_fix_wf, init_msmall_wf
 from ketbids.workflows.hcp import Pipelines, init_hcp_anat_wf, init_hcp_func_wf, node_name
@@ -19,17 +18,11 @@ __all__ = [
     'init_session_wf',
     'msmall_problem',
     'session_wf_name',
-    'study_folder',
 ]
 
 #: Runs that MSMAll can use, together, s. The connectivity of shorter ones is no basis for it.
 _MSMALL_SECONDS = 600
 _REST = 'rest'
-
-
-def study_folder(settings: Settings) -> Path:
-    """Give the study folder that the HCP pipelines fill."""
-    return settings.paths.output_dir / 'sourcedata' / 'hcp'
 
 
 def session_wf_name(session: HcpSession) -> str:
@@ -131,7 +124,7 @@ def init_session_wf(
         matlab_mode=matlab_mode,
         threads=settings.resources.omp_nthreads,
     )
-    folders = SessionFolders(study_folder(settings), session.name)
+    folders = SessionFolders(study_folder(settings.paths.output_dir), session.name)
     anat_wf = init_hcp_anat_wf(pipelines, folders=folders, anat=session.anat)
     workflow.add_nodes([anat_wf])
     func_wfs = {}

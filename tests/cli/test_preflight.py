@@ -191,6 +191,7 @@ def test_an_empty_machine(machine):
         f'The HCP pipelines are not in {machine.top}/none',
         'FSL is needed',
         'FreeSurfer is needed',
+        'There is no licence of FreeSurfer',
         'Connectome Workbench is needed',
         'MSM is needed',
         'MSM',  # its configurations
@@ -204,7 +205,7 @@ def test_an_empty_machine(machine):
     [
         (('FirstLevel',), []),
         (('PreFreeSurfer',), ['FSL is', 'Connectome']),
-        (('FreeSurfer',), ['FSL is', 'FreeSurfer is']),
+        (('FreeSurfer',), ['FSL is', 'FreeSurfer is', 'There is no licence']),
         (('fMRISurface',), ['FSL is', 'Connectome']),
         (('PostFix',), ['FSL is', 'Connectome', 'PostFix run']),
         (('MSMAll',), []),  # not without --msmall

@@ -166,7 +166,8 @@ def test_outputs_have_bids_names(finished):
     cleaned = func / f'{NAME}_space-fsLR_den-91k_desc-fix_bold.dtseries.nii'
     found = [path for path in func.iterdir() if path.name.endswith('_bold.dtseries.nii')]
     assert len(found) == 1, found
-    assert found[0].is_symlink() and not os.path.isabs(os.readlink(found[0]))
+    assert found[0].is_symlink()
+    assert not os.path.isabs(os.readlink(found[0]))
     assert found[0].resolve().name == f'{RUN}_Atlas_hp0_clean.dtseries.nii', cleaned
     confounds = (func / f'{NAME}_desc-confounds_timeseries.tsv').read_text().splitlines()
     assert {'trans_x', 'rot_z', 'framewise_displacement', 'dvars'} <= set(confounds[0].split('\t'))
@@ -201,7 +202,8 @@ def test_all_problems_are_listed_at_once_and_nothing_is_written(study, tmp_path,
         done = study.ketbids(tmp_path / 'out', *options, '-w', tmp_path / 'work', check=3)
         assert 'PhaseEncodingDirection' in done.stderr
         assert f'{NAME}_bold' in done.stderr
-        assert 'sub-02_ses-TP1' in done.stderr and 'T1w' in done.stderr
+        assert 'sub-02_ses-TP1' in done.stderr
+        assert 'T1w' in done.stderr
         assert 'sub-02_ses-TP2_dir-PA_epi' in done.stderr
         assert 'sub-01_ses-TP2' not in done.stderr
         assert not any(line.count('\t') == 2 for line in done.stdout.splitlines())
