@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ketbids.cli.needs import SYSTEM
-from ketbids.interfaces import hcptools
+from ketbids.interfaces.hcp import tools as hcptools
 from ketbids.settings import HcpSettings
 
 REPOSITORY = Path(__file__).parents[1]

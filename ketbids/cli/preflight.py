@@ -17,7 +17,7 @@ from ketbids.cli.needs import (
     chosen_stages,
 )
 from ketbids.cli.room import lacking_room, machine_memory_mb
-from ketbids.interfaces import hcptools
+from ketbids.interfaces.hcp import tools as hcptools
 from ketbids.io.hcpinputs import GradientEcho, HcpSession, SpinEcho
 from ketbids.settings import Settings
 
@@ -48,7 +48,7 @@ def lacking_tools(
         Stages that may run; empty means all. Those of FIX count only if there is something to
         clean, those of MSMAll only with ``--msmall``.
     environment : mapping of str to str
-        As `ketbids.interfaces.hcptools.hcp_environment` gives it.
+        As `ketbids.interfaces.hcp.tools.hcp_environment` gives it.
 
     Returns
     -------

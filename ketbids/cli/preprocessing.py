@@ -18,14 +18,14 @@ from ketbids.cli.publishing import publish, withdraw
 from ketbids.cli.room import lacking_room
 from ketbids.cli.selection import chosen_participants, read_exclusion_list
 from ketbids.errors import InputError, KetbidsError, ToolError
-from ketbids.interfaces.hcptools import hcp_environment, matlab_mode
+from ketbids.interfaces.hcp.tools import hcp_environment, matlab_mode
 from ketbids.interfaces.workbench import smoothing_command
 from ketbids.io.bids import find_events, participant_labels
 from ketbids.io.files import claims
 from ketbids.io.filters import read_filters
 from ketbids.io.hcpinputs import HcpSession
 from ketbids.io.hcpnames import STAGES, SessionFolders, series_name, study_folder
-from ketbids.io.rawsession import RawOptions, find_hcp_sessions
+from ketbids.io.raw.session import RawOptions, find_hcp_sessions
 from ketbids.io.validation import check_dataset
 from ketbids.model import StudyModel
 from ketbids.settings import Settings

@@ -8,7 +8,7 @@ from pathlib import Path
 from ketbids.cli.dataset import record_path, remove_if_empty
 from ketbids.cli.parser import installed_version
 from ketbids.errors import KetbidsError
-from ketbids.interfaces.hcptools import (
+from ketbids.interfaces.hcp.tools import (
     freesurfer_version,
     fsl_version,
     hcp_version,

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ketbids.cli.needs import chosen_stages
-from ketbids.interfaces.hcptools import MEMORY_GB
+from ketbids.interfaces.hcp.tools import MEMORY_GB
 from ketbids.io.hcpnames import SessionFolders, study_folder
 from ketbids.settings import Settings
 

@@ -21,8 +21,8 @@ from ketbids.interfaces.fixbase import (
     needed_of,
     training_problem,
 )
-from ketbids.interfaces.hcprun import high_pass_string, knows_option, matlab_mode, names
-from ketbids.interfaces.hcpscript import HcpScriptInputSpec, HcpScriptOutputSpec
+from ketbids.interfaces.hcp.runscript import high_pass_string, knows_option, matlab_mode, names
+from ketbids.interfaces.hcp.script import HcpScriptInputSpec, HcpScriptOutputSpec
 
 __all__ = ['DEFAULT_MODEL', 'IcaFix', 'IcaFixMultiRun']
 

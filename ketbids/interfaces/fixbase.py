@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ketbids.errors import InputError, ToolError
-from ketbids.interfaces.hcpoptions import stamp
-from ketbids.interfaces.hcprun import RunScript
+from ketbids.interfaces.hcp.options import stamp
+from ketbids.interfaces.hcp.runscript import RunScript
 
 __all__ = ['DEFAULT_MODEL', 'PYFIX_MODELS', 'FixScript', 'ica_outputs', 'is_file', 'logs_of']
 __all__ += ['model_name', 'needed_of', 'training_problem']

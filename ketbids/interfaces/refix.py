@@ -8,7 +8,7 @@ from typing import Any
 from nipype.interfaces.base import File, traits
 
 from ketbids.errors import ToolError
-from ketbids.interfaces.hcprun import (
+from ketbids.interfaces.hcp.runscript import (
     RunScript,
     RunScriptInputSpec,
     high_pass_string,
@@ -17,7 +17,7 @@ from ketbids.interfaces.hcprun import (
     removes_trend,
     yes_or_no,
 )
-from ketbids.interfaces.hcpscript import HcpScriptOutputSpec
+from ketbids.interfaces.hcp.script import HcpScriptOutputSpec
 from ketbids.io.handlabels import read_hand_labels
 from ketbids.io.stages import broken
 

@@ -8,7 +8,7 @@ from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
 from ketbids.interfaces.fix import DEFAULT_MODEL, IcaFix, IcaFixMultiRun
-from ketbids.interfaces.hcpmsmall import DeDriftAndResample, MSMAll
+from ketbids.interfaces.hcp.msmall import DeDriftAndResample, MSMAll
 from ketbids.interfaces.refix import (
     ApplyHandReClassifications,
     PostFix,

@@ -8,8 +8,8 @@ from typing import Any
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
-from ketbids.interfaces.hcp import FreeSurfer, PostFreeSurfer, PreFreeSurfer
-from ketbids.interfaces.hcpfunctional import FMRISurface, FMRIVolume
+from ketbids.interfaces.hcp.functional import FMRISurface, FMRIVolume
+from ketbids.interfaces.hcp.structural import FreeSurfer, PostFreeSurfer, PreFreeSurfer
 from ketbids.io.hcpinputs import AnatInputs, BoldInputs, FieldMap, GradientEcho, SpinEcho
 from ketbids.io.hcpnames import SessionFolders
 

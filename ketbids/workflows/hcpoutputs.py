@@ -8,7 +8,7 @@ from typing import Any
 from nipype.pipeline import engine as pe
 
 from ketbids.errors import InputError
-from ketbids.interfaces.hcpresults import DescribeConfounds, RunQuality
+from ketbids.interfaces.hcp.results import DescribeConfounds, RunQuality
 from ketbids.io.hcpinputs import BoldInputs, HcpSession
 from ketbids.io.hcpnames import FixGroup, SessionFolders, study_folder
 from ketbids.io.inventory import bids_uri

@@ -10,8 +10,8 @@ from nipype.interfaces.base import isdefined
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline import engine as pe
 
-from ketbids.interfaces.hcp import FreeSurfer
-from ketbids.interfaces.hcpscript import STAGES, HcpScript
+from ketbids.interfaces.hcp.script import STAGES, HcpScript
+from ketbids.interfaces.hcp.structural import FreeSurfer
 
 __all__ = ['StageCommand', 'lacking_stages', 'settle', 'to_run', 'walk']
 

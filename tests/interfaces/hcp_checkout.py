@@ -2,7 +2,7 @@
 
 from nipype.interfaces.base import Directory, File, Str, traits
 
-from ketbids.interfaces.hcpscript import HcpScript, HcpScriptInputSpec, HcpScriptOutputSpec
+from ketbids.interfaces.hcp.script import HcpScript, HcpScriptInputSpec, HcpScriptOutputSpec
 
 _BEGIN = '#!/bin/bash\nset -eu\nsource "$HCPPIPEDIR/global/scripts/newopts.shlib" "$@"\n'
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ketbids.io.hcpinputs import HcpSession
-from ketbids.io.rawsession import RawOptions, find_hcp_sessions
+from ketbids.io.raw.session import RawOptions, find_hcp_sessions
 from ketbids.settings import Settings
 from ketbids.workflows.session import init_preprocessing_wf
 from tests.io import rawtrees

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ketbids.errors import ToolError
-from tests.interfaces.test_hcp_checkout import (
+from tests.interfaces.hcp.test_real_checkout import (
     HCPPIPEDIR,
     STOPS,
     Real,

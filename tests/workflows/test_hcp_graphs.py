@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ketbids.interfaces.hcpscript import HcpScript
+from ketbids.interfaces.hcp.script import HcpScript
 from ketbids.io.bids import RunKey
 from ketbids.io.hcpinputs import AnatInputs, BoldInputs, GradientEcho, HcpSession, SpinEcho
 from ketbids.workflows.session import (

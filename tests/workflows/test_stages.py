@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ketbids.errors import InputError
-from ketbids.interfaces.hcptools import hcp_environment
+from ketbids.interfaces.hcp.tools import hcp_environment
 from ketbids.workflows.stages import StageCommand, lacking_stages, settle, to_run, walk
 from tests.hcp_programs import write_hcp_programs
 from tests.workflows.hcpstudies import label_components, raw_study
