@@ -101,6 +101,7 @@ def make_plan(settings: Settings, model: StudyModel) -> tuple[Plan, list[str], l
 def session_workflow(
     settings: Settings, sessions: Sequence[HcpSession], environ: Mapping[str, str]
 ) -> pe.Workflow:
+    """Build the workflow of sessions, whose scripts see the variables of `environ`."""
     return init_preprocessing_wf(
         settings, sessions, environ=environ, matlab_mode=matlab_mode(environ)
     )
