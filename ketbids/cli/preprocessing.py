@@ -9,7 +9,7 @@ from dataclasses import replace
 from ketbids.cli import participant
 from ketbids.cli.dataset import describe_dataset, lock_path, remove_if_empty
 from ketbids.cli.preflight import lacking_tools
-from ketbids.cli.progress import counted, duration
+from ketbids.cli.progress import duration
 from ketbids.cli.publishing import publish, withdraw
 from ketbids.cli.room import lacking_room
 from ketbids.cli.selection import chosen_participants
@@ -44,7 +44,7 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     """Preprocess what is not preprocessed yet, then run the participant level on it."""
     plan, problems, lacking = make_plan(settings, model)
     if problems:
-        raise InputError(_listed('cannot be preprocessed', problems))
+        raise InputError(_listed('What stands against the preprocessing', problems))
     stages = {command.stage for command in plan.todo}
     if lacking:
         stages |= set(settings.hcp.stages or STAGES)
@@ -57,13 +57,13 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         for line in command_lines(settings, plan):
             print(line)
         if lacking:
-            raise ToolError(_listed('is missing on this machine', lacking))
+            raise ToolError(_listed('What is missing on this machine', lacking))
         return 0
     if plan.todo:
         unfinished = {command.session for command in plan.todo}
         lacking += lacking_room(settings, unfinished, stages)
     if lacking:
-        raise ToolError(_listed('is missing on this machine', lacking))
+        raise ToolError(_listed('What is missing on this machine', lacking))
     _say_what_the_validator_says(settings, plan)
     settings.paths.output_dir.mkdir(parents=True, exist_ok=True)
     unprepared = _preprocess(settings, model, plan, verbosity=verbosity)
@@ -86,9 +86,9 @@ def _say_who_has_no_runs(settings: Settings, sessions: Sequence[HcpSession]) -> 
 
 
 def _listed(what: str, sentences: Sequence[str]) -> str:
-    """Put all problems into one message."""
+    """Put all sentences into one message."""
     lines = list(dict.fromkeys(sentences))
-    return '\n'.join([f'{counted(len(lines), "thing")} {what}:', *(f'- {s}' for s in lines)])
+    return '\n'.join([f'{what} ({len(lines)}):', *(f'- {line}' for line in lines)])
 
 
 def _preprocess(
