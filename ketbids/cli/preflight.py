@@ -56,7 +56,7 @@ def lacking_tools(
         One sentence for each problem: what, which file or version, what to do.
     """
     wanted = Wanted(settings.hcp, sessions, chosen_stages(settings, stages), environment)
-    if not wanted.stages or not sessions:
+    if not wanted.stages:
         return []
     checks: tuple[Callable[[Wanted], Iterator[str]], ...] = (
         *(_pipelines, _fsl, _freesurfer, _licence, _workbench, _matching, _system),

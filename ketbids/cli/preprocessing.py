@@ -17,6 +17,7 @@ from ketbids.cli.stageplan import (
     FIRST_LEVEL,
     Plan,
     command_lines,
+    find_run_events,
     is_chosen,
     make_plan,
     session_workflow,
@@ -43,33 +44,40 @@ _NAMED = 10
 def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     """Preprocess what is not preprocessed yet, then run the participant level on it."""
     plan, problems, lacking = make_plan(settings, model)
-    if problems:
-        raise InputError(_listed('What stands against the preprocessing', problems))
     stages = {command.stage for command in plan.todo}
-    if lacking:
-        stages |= set(settings.hcp.stages or STAGES)
+    if problems or lacking:  # not all commands are known
+        stages = set(settings.hcp.stages or STAGES)
+    unfinished = {command.session for command in plan.todo}
     lacking += lacking_tools(settings, plan.sessions, stages, plan.environ) if stages else []
+    room = lacking_room(settings, unfinished, stages)
+    if problems:
+        raise InputError(
+            _listed('What stands against the preprocessing', problems + lacking + room)
+        )
     _say_who_has_no_runs(settings, plan.sessions)
     for session in plan.sessions:
         for note in session.notes:
             logger.info('%s: %s', session.name, note)
+    for doubt in plan.doubts:
+        logger.warning('%s', doubt)
     if settings.dry_run:
         for line in command_lines(settings, plan):
             print(line)
+        for sentence in room:
+            logger.warning('%s', sentence)
         if lacking:
             raise ToolError(_listed('What is missing on this machine', lacking))
         return 0
-    if plan.todo:
-        unfinished = {command.session for command in plan.todo}
-        lacking += lacking_room(settings, unfinished, stages)
-    if lacking:
-        raise ToolError(_listed('What is missing on this machine', lacking))
+    if lacking or room:
+        raise ToolError(_listed('What is missing on this machine', lacking + room))
     _say_what_the_validator_says(settings, plan)
     settings.paths.output_dir.mkdir(parents=True, exist_ok=True)
     unprepared = _preprocess(settings, model, plan, verbosity=verbosity)
     for name, message in unprepared.items():
         logger.error('%s failed: %s', name, message)
-    if not is_chosen(settings, FIRST_LEVEL) or len(unprepared) == len(plan.sessions):
+    ready = [session for session in plan.sessions if session.name not in unprepared]
+    fit = is_chosen(settings, FIRST_LEVEL) and find_run_events(settings, model, ready)
+    if not fit:
         participants = {session.participant for session in plan.sessions}
         participant.write_pages(settings, participants, participants, unprepared)
         return 1 if unprepared else 0

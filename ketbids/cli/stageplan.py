@@ -3,25 +3,29 @@
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from nipype.pipeline import engine as pe
 
 from ketbids.cli.selection import chosen_participants, read_exclusion_list
-from ketbids.errors import KetbidsError, ToolError
+from ketbids.errors import InputError, KetbidsError, ToolError
 from ketbids.interfaces.hcp.tools import hcp_environment, matlab_mode
 from ketbids.interfaces.workbench import smoothing_command
-from ketbids.io.bids import find_events, participant_labels
+from ketbids.io.bids import RunKey, find_events, participant_labels
 from ketbids.io.filters import read_filters
 from ketbids.io.hcpinputs import HcpSession
 from ketbids.io.hcpnames import STAGES, SessionFolders, series_name, study_folder
 from ketbids.io.raw.session import RawOptions, find_hcp_sessions
+from ketbids.io.tables import read_table
 from ketbids.model import StudyModel
 from ketbids.settings import Settings
+from ketbids.stats.events import code_trials
 from ketbids.workflows.session import groups_of, init_preprocessing_wf, msmall_problem
 from ketbids.workflows.stages import StageCommand, lacking_stages, to_run, walk
 
-__all__ = ['FIRST_LEVEL', 'Plan', 'command_lines', 'is_chosen', 'make_plan', 'session_workflow']
+__all__ = ['FIRST_LEVEL', 'Plan', 'command_lines']
+__all__ += ['find_run_events', 'is_chosen', 'make_plan', 'session_workflow']
 
 #: The stage that is no script.
 FIRST_LEVEL = 'FirstLevel'
@@ -39,12 +43,18 @@ class Plan(NamedTuple):
         Of all stages of all sessions.
     todo : list of StageCommand
         Of those that will run.
+    events : dict of RunKey to Path
+        Of the runs that the first level will fit.
+    doubts : list of str
+        What the first level would stumble over.
     """
 
     sessions: list[HcpSession]
     environ: dict[str, str]
     commands: list[StageCommand]
     todo: list[StageCommand]
+    events: dict[RunKey, Path]
+    doubts: list[str]
 
 
 def is_chosen(settings: Settings, stage: str) -> bool:
@@ -76,9 +86,18 @@ def make_plan(settings: Settings, model: StudyModel) -> tuple[Plan, list[str], l
     )
     sessions, problems = _sessions(settings, model)
     problems += [p for session in sessions if (p := msmall_problem(settings, session))]
-    if hcp.gdcoeffs is not None and not hcp.gdcoeffs.is_file():
-        problems.append(f'{hcp.gdcoeffs} (--gdcoeffs) is not a file.')
-        return Plan(sessions, environ, [], []), problems, []
+    useless = _useless_coefficients(hcp.gdcoeffs)
+    problems += useless
+    events, doubts = dict[RunKey, Path](), list[str]()
+    if is_chosen(settings, FIRST_LEVEL):
+        try:
+            events = find_run_events(settings, model, sessions)
+        except InputError as error:
+            problems.append(str(error))
+        else:
+            doubts = _doubts(settings, model, sessions, events)
+    if useless:  # no command can name them
+        return Plan(sessions, environ, [], [], events, doubts), problems, []
     commands: list[StageCommand] = []
     lacking: list[str] = []
     for session in sessions:
@@ -90,12 +109,21 @@ def make_plan(settings: Settings, model: StudyModel) -> tuple[Plan, list[str], l
             problems.append(f'{session.name}: {error}')
     stages = hcp.stages or STAGES
     problems += lacking_stages(commands, stages)
-    if not sessions and not problems:
-        problems.append(
-            f'{settings.paths.bids_dir} has no BOLD runs of what was chosen: see --task-id, '
-            '--session-label and --bids-filter-file.'
-        )
-    return Plan(sessions, environ, commands, to_run(commands, stages)), problems, lacking
+    todo = to_run(commands, stages)
+    return Plan(sessions, environ, commands, todo, events, doubts), problems, lacking
+
+
+def _useless_coefficients(path: Path | None) -> list[str]:
+    """Say why gradient coefficients cannot be used."""
+    if path is None:
+        return []
+    try:
+        if path.read_bytes()[:1]:
+            return []
+        reason = 'is empty'
+    except OSError as error:
+        reason = f'cannot be read: {error.strerror}'
+    return [f'{path} (--gdcoeffs) {reason}. Name the file of coefficients of your scanner.']
 
 
 def session_workflow(
@@ -108,7 +136,7 @@ def session_workflow(
 
 
 def _sessions(settings: Settings, model: StudyModel) -> tuple[list[HcpSession], list[str]]:
-    """Find the chosen sessions; without events the first level could not follow."""
+    """Find the chosen sessions, and what is wrong with them."""
     paths, selection = settings.paths, settings.selection
     participants = chosen_participants(settings)
     exclusions = read_exclusion_list(settings, participant_labels(paths.bids_dir))
@@ -130,23 +158,57 @@ def _sessions(settings: Settings, model: StudyModel) -> tuple[list[HcpSession], 
         exclusions=exclusions,
         options=options,
     )
-    if is_chosen(settings, FIRST_LEVEL):
-        events = find_events(
-            paths.bids_dir,
-            participants,
-            sessions=selection.sessions,
-            tasks=tasks,
-            database_dir=paths.bids_database_dir,
-            make_database=False,
-        )
-        problems += [
-            f'{run.series}: the run has no events file (*_events.tsv). Add it, or leave out the '
-            f'first level: --stages {" ".join(stage for stage in STAGES if stage != FIRST_LEVEL)}'
-            for session in sessions
-            for run in session.runs
-            if run.key not in events
-        ]
     return sessions, problems
+
+
+def find_run_events(
+    settings: Settings, model: StudyModel, sessions: Sequence[HcpSession]
+) -> dict[RunKey, Path]:
+    """Find the events of the runs of sessions; a run need not have any."""
+    runs = {run.key for session in sessions for run in session.runs}
+    events = find_events(
+        settings.paths.bids_dir,
+        sorted({session.participant for session in sessions}),
+        sessions=settings.selection.sessions,
+        tasks=settings.selection.tasks or model.tasks,
+        database_dir=settings.paths.bids_database_dir,
+        make_database=False,
+    )
+    return {key: path for key, path in events.items() if key in runs}
+
+
+def _doubts(
+    settings: Settings,
+    model: StudyModel,
+    sessions: Sequence[HcpSession],
+    events: Mapping[RunKey, Path],
+) -> list[str]:
+    """Say what the first level would stumble over; there is time to correct it until then."""
+    first, doubts = model.run, []
+    options: dict[str, Any] = {}
+    if first.response_column is not None and first.response_window is not None:
+        options = {'response_column': first.response_column, 'window': first.response_window}
+    for run in (run for session in sessions for run in session.runs):
+        path = events.get(run.key)
+        if path is None:
+            doubts.append(f'{run.series.name} has no events: it is preprocessed, but not fitted.')
+            continue
+        try:
+            trials = code_trials(
+                read_table(path, ('onset', 'duration')), first.conditions, **options
+            )
+        except InputError as error:
+            text = str(error)
+            doubts.append(text if str(path) in text else f'{path}: {text}')
+            continue
+        end = run.n_volumes * run.repetition_time
+        last = trials['onset'].max() - settings.first_level.drop_volumes * run.repetition_time
+        if last >= end:
+            doubts.append(
+                f'{path}: the last event starts at {last:g} s, but {run.series.name} ends at '
+                f'{end:g} s.'
+            )
+    return doubts
 
 
 def command_lines(settings: Settings, plan: Plan) -> list[str]:
@@ -161,12 +223,14 @@ def command_lines(settings: Settings, plan: Plan) -> list[str]:
         if is_chosen(settings, FIRST_LEVEL) and shutil.which('wb_command'):
             lines += [
                 f'{session.name}\t{FIRST_LEVEL}\t{shlex.join(command)}'
-                for command in _smoothing(settings, session)
+                for command in _smoothing(settings, session, plan.events)
             ]
     return lines
 
 
-def _smoothing(settings: Settings, session: HcpSession) -> list[list[str]]:
+def _smoothing(
+    settings: Settings, session: HcpSession, events: Mapping[RunKey, Path]
+) -> list[list[str]]:
     """Give the commands by which the first level will smooth the runs of a session."""
     fwhm = settings.first_level.smoothing_fwhm
     if not fwhm:
@@ -187,4 +251,5 @@ def _smoothing(settings: Settings, session: HcpSession) -> list[list[str]]:
             fwhm,
         )
         for run in session.runs
+        if run.key in events
     ]

@@ -211,6 +211,36 @@ def test_all_problems_are_listed_at_once_and_nothing_is_written(study, tmp_path,
     assert not (tmp_path / 'out').exists()
 
 
+def test_input_and_tools_are_refused_together(study, tmp_path):
+    bids = rawtrees.study(tmp_path / 'bids', sessions=('TP1',), t1w=())
+    licence = ('--fs-license-file', tmp_path / 'none.txt')
+    done = study._replace(bids=bids).ketbids(tmp_path / 'out', '--dry-run', *licence, check=3)
+    assert 'T1w' in done.stderr
+    assert 'none.txt' in done.stderr
+
+
+def test_a_run_without_events_is_preprocessed_but_not_fitted(study, tmp_path):
+    bids = shutil.copytree(study.bids, tmp_path / 'bids')
+    (bids / f'sub-01/ses-TP1/func/{NAME}_events.tsv').unlink()
+    study = study._replace(bids=bids)
+    listed = study.ketbids(tmp_path / 'out', '--dry-run', check=0)
+    assert f'{NAME}_bold.nii.gz has no events' in listed.stderr
+    assert '\tFirstLevel\t' not in listed.stdout
+    study.ketbids(tmp_path / 'out', check=0)
+    assert len(study.calls()) == len(STAGES)
+    assert not list((tmp_path / 'out').rglob('*statmap*'))
+    assert (tmp_path / 'out/sub-01.html').is_file()
+
+
+def test_events_that_cannot_be_used_are_told_at_once(study, tmp_path):
+    bids = shutil.copytree(study.bids, tmp_path / 'bids')
+    path = bids / f'sub-01/ses-TP1/func/{NAME}_events.tsv'
+    path.write_text(path.read_text().replace('duration', 'length'))
+    listed = study._replace(bids=bids).ketbids(tmp_path / 'out', '--dry-run', check=0)
+    assert f'{NAME}_events.tsv' in listed.stderr
+    assert 'duration' in listed.stderr
+
+
 @pytest.mark.parametrize('options', [('--session-disk-gb', '1e9'), ('--mem-mb', '2000')])
 def test_too_little_room_is_refused(study, tmp_path, options):
     done = study.ketbids(tmp_path / 'out', *options, check=4)
