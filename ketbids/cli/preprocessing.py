@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ketbids.cli import participant
-from ketbids.cli.dataset import describe_dataset, lock_path, remove_if_empty
+from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove_if_empty
 from ketbids.cli.preflight import lacking_tools
 from ketbids.cli.progress import duration
 from ketbids.cli.publishing import publish, withdraw
@@ -20,6 +20,7 @@ from ketbids.cli.stageplan import (
     find_run_events,
     is_chosen,
     make_plan,
+    refreshed,
     session_workflow,
 )
 from ketbids.errors import InputError, ToolError
@@ -108,11 +109,13 @@ def _preprocess(
     failures: dict[str, str] = {}
     with claims(lock_path(output_dir)) as claim:
         busy = [s.name for s in plan.sessions if not claim(f'preprocessing_{s.name}')]
-        failures |= dict.fromkeys(busy, 'Another process is at work on it.')
+        failures |= dict.fromkeys(
+            busy, 'Another process is at work on it. Give the command again when that has ended.'
+        )
         sessions = [session for session in plan.sessions if session.name not in busy]
-        todo = [command for command in plan.todo if command.session not in busy]
-        if todo:
-            failures |= _run_stages(settings, sessions, plan, todo, verbosity=verbosity)
+        plan = refreshed(settings, plan, sessions)
+        if plan.todo:
+            failures |= _run_stages(settings, plan, verbosity=verbosity)
         done = [session for session in sessions if session.name not in failures]
         commands = {
             session.name: [c.command for c in plan.commands if c.session == session.name]
@@ -131,25 +134,19 @@ def _preprocess(
     return failures
 
 
-def _run_stages(
-    settings: Settings,
-    sessions: Sequence[HcpSession],
-    plan: Plan,
-    todo: Sequence[StageCommand],
-    *,
-    verbosity: int,
-) -> dict[str, str]:
+def _run_stages(settings: Settings, plan: Plan, *, verbosity: int) -> dict[str, str]:
     """Run what is to be done of all sessions."""
-    for name in dict.fromkeys(command.session for command in todo):
-        titles = [command.title for command in todo if command.session == name]
+    for name in dict.fromkeys(command.session for command in plan.todo):
+        titles = [command.title for command in plan.todo if command.session == name]
         logger.info('%s: to do: %s.', name, ', '.join(titles))
         withdraw(settings, name)
-    chosen = [session for session in sessions if session.name in {c.session for c in todo}]
+        _forget_fits(settings, name)
+    chosen = [s for s in plan.sessions if s.name in {c.session for c in plan.todo}]
     workflow = session_workflow(settings, chosen, plan.environ)
-    settle(workflow, todo)
+    settle(workflow, plan.todo)
     owners = {command.node: command.session for command in plan.commands}
     failures: dict[str, str] = {}
-    with executor(settings, verbosity=verbosity, watch=_Watch(todo)) as execute:
+    with executor(settings, verbosity=verbosity, watch=_Watch(plan.todo)) as execute:
         for node, message in execute(workflow).items():
             name = owners.get(node) or _owner(node, chosen)
             failures.setdefault(name, message)
@@ -160,6 +157,13 @@ def _run_stages(
     for folder in (settings.paths.work_dir / workflow.name, settings.paths.work_dir):
         remove_if_empty(folder)
     return failures
+
+
+def _forget_fits(settings: Settings, session: str) -> None:
+    """See that no group takes maps of data that are made again, whether or not that ends well."""
+    records = record_path(settings.paths.output_dir, session).parent
+    for record in records.glob(f'{session}_task-*.json'):
+        record.unlink(missing_ok=True)
 
 
 def _owner(node: str, sessions: Sequence[HcpSession]) -> str:

@@ -14,6 +14,7 @@ from ketbids.interfaces.hcp.tools import hcp_environment, matlab_mode
 from ketbids.interfaces.workbench import smoothing_command
 from ketbids.io.bids import RunKey, find_events, participant_labels
 from ketbids.io.filters import read_filters
+from ketbids.io.handlabels import labels_matter, read_hand_labels
 from ketbids.io.hcpinputs import HcpSession
 from ketbids.io.hcpnames import STAGES, SessionFolders, series_name, study_folder
 from ketbids.io.raw.session import RawOptions, find_hcp_sessions
@@ -25,7 +26,7 @@ from ketbids.workflows.session import groups_of, init_preprocessing_wf, msmall_p
 from ketbids.workflows.stages import StageCommand, lacking_stages, to_run, walk
 
 __all__ = ['FIRST_LEVEL', 'Plan', 'command_lines']
-__all__ += ['find_run_events', 'is_chosen', 'make_plan', 'session_workflow']
+__all__ += ['find_run_events', 'is_chosen', 'make_plan', 'refreshed', 'session_workflow']
 
 #: The stage that is no script.
 FIRST_LEVEL = 'FirstLevel'
@@ -101,6 +102,9 @@ def make_plan(settings: Settings, model: StudyModel) -> tuple[Plan, list[str], l
     commands: list[StageCommand] = []
     lacking: list[str] = []
     for session in sessions:
+        found, why = _hand_labels(settings, session)
+        doubts += found
+        problems += why
         try:
             commands += walk(session_workflow(settings, [session], environ))
         except ToolError as error:
@@ -111,6 +115,32 @@ def make_plan(settings: Settings, model: StudyModel) -> tuple[Plan, list[str], l
     problems += lacking_stages(commands, stages)
     todo = to_run(commands, stages)
     return Plan(sessions, environ, commands, todo, events, doubts), problems, lacking
+
+
+def refreshed(settings: Settings, plan: Plan, sessions: Sequence[HcpSession]) -> Plan:
+    """Look again at what is to be done with sessions: another process may have done it."""
+    commands = [
+        command
+        for session in sessions
+        for command in walk(session_workflow(settings, [session], plan.environ))
+    ]
+    todo = to_run(commands, settings.hcp.stages or STAGES)
+    return plan._replace(sessions=list(sessions), commands=commands, todo=todo)
+
+
+def _hand_labels(settings: Settings, session: HcpSession) -> tuple[list[str], list[str]]:
+    """Check the labels by hand of a session: what they do not change, and what is wrong."""
+    folders = SessionFolders(study_folder(settings.paths.output_dir), session.name)
+    notes, problems = list[str](), list[str]()
+    for group in groups_of(settings, session):
+        ica = group.ica(folders)
+        try:
+            # Without PostFix's lists nothing is known of the components yet.
+            if labels_matter(ica) and (ica / 'Signal.txt').is_file():
+                notes += read_hand_labels(ica).notes
+        except InputError as error:
+            problems.append(str(error))
+    return notes, problems
 
 
 def _useless_coefficients(path: Path | None) -> list[str]:

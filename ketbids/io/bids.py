@@ -9,7 +9,7 @@ from ketbids.errors import InputError
 from ketbids.io.database import has_database, index_events, indexed_events
 from ketbids.io.filters import BidsFilter
 from ketbids.io.folders import labels_of, same_run
-from ketbids.io.tables import read_table
+from ketbids.io.tables import read_header, read_table
 
 __all__ = [
     'Exclusion',
@@ -203,10 +203,18 @@ def entities_of(key: RunKey) -> dict[str, str]:
 
 
 def read_exclusions(path: Path) -> list[Exclusion]:
-    """Read a list of runs to leave out: participant_id, session_id, run, reason; n/a = all."""
-    table = read_table(path, ('participant_id', 'session_id', 'run', 'reason'))
+    """Read a list of runs to leave out.
+
+    Columns are participant_id, session_id (both also without ``_id``), run and reason; n/a means
+    all.
+    """
+    header = read_header(path)
+    columns = tuple(
+        short if name not in header and (short := name.removesuffix('_id')) in header else name
+        for name in ('participant_id', 'session_id', 'run', 'reason')
+    )
+    table = read_table(path, columns)
     lines = []
-    columns = ('participant_id', 'session_id', 'run', 'reason')
     rows = zip(*(table[column].fillna('').astype(str) for column in columns), strict=True)
     for number, (participant, session, run, reason) in enumerate(rows, start=2):
         if not participant or not reason:

@@ -168,6 +168,12 @@ def test_exclusions(tmp_path):
     ]
 
 
+def test_columns_of_exclusions_may_lack_id(tmp_path):
+    header = 'participant\tsession\trun\treason\n'
+    path = exclusions(tmp_path, ('sub-01', 'TP1', '2', 'motion'), header=header)
+    assert read_exclusions(path) == [Exclusion('01', 'TP1', '2', 'motion')]
+
+
 @pytest.mark.parametrize('row', [('n/a', 'TP1', 'n/a', 'why'), ('01', 'TP1', 'n/a', 'n/a')])
 def test_exclusion_must_say_who_and_why(tmp_path, row):
     path = exclusions(tmp_path, ('01', 'TP1', 'n/a', 'motion'), row)
