@@ -82,6 +82,11 @@ RUN curl --fail --location --retry 5 --output freesurfer.tar.gz "https://surfer.
     && rm -rf /fetch/*
 
 FROM fetch AS matlab
+# Libraries of the X Window System, without which its installer does not start, silent or not.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libx11-6 libxext6 libxmu6 libxt6 \
+    && rm -rf /var/lib/apt/lists/*
 ARG RUNTIME_UPDATE=10
 ARG RUNTIME_SHA256=5bcee3f2be7a4ccb6ed0b7d8938eca7b33e4a0d81ec5351d6eb06150a89245eb
 RUN curl --fail --location --retry 5 --output runtime.zip "https://ssd.mathworks.com/supportfiles/downloads/R2022b/Release/${RUNTIME_UPDATE}/deployment_files/installer/complete/glnxa64/MATLAB_Runtime_R2022b_Update_${RUNTIME_UPDATE}_glnxa64.zip" \
@@ -112,17 +117,32 @@ RUN git init --quiet /opt/HCPpipelines \
     && git -C /opt/src/gradunwarp fetch --quiet --depth 1 https://github.com/Washington-University/gradunwarp.git "${GRADUNWARP_COMMIT}" \
     && git -C /opt/src/gradunwarp checkout --quiet "${GRADUNWARP_COMMIT}" \
     && rm -rf /opt/HCPpipelines/.git /opt/src/gradunwarp/.git
+# Release 5.0.0 lacks a blank in one line, so that bash cannot read this script and field maps of
+# gradient echoes do not work. That line only is changed; with another commit this stops.
+RUN script=/opt/HCPpipelines/global/scripts/FieldMapPreprocessingAll.sh \
+    && test "$(grep --line-number --only-matching --fixed-strings '*@*]]' "${script}")" = '170:*@*]]' \
+    && sed --in-place '170s/\*@\*]]$/*@* ]]/' "${script}" \
+    && test "$(grep --line-number --only-matching --fixed-strings '*@* ]]' "${script}")" = '170:*@* ]]' \
+    && bash -n "${script}"
 
 FROM core AS full
 LABEL org.opencontainers.image.description="Longitudinal clinical task fMRI from raw BIDS, with the HCP pipelines" \
       org.opencontainers.image.licenses="Apache-2.0 AND LicenseRef-FSL AND LicenseRef-FreeSurfer AND LicenseRef-MSM AND LicenseRef-MATLAB-Runtime"
+# FreeSurfer 6 was built on CentOS 6. That it needs libgomp1, libxmu6 and libxt6 is known;
+# libcrypt1, libice6, libjpeg62-turbo, libpng16-16, libquadmath0, libsm6, libxft2, libxi6,
+# libxrender1 and libxss1 are guessed. The last step finds what is still missing.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
-       bc dc file libexpat1 libgl1 libglu1-mesa libgomp1 libopenblas0 libxmu6 libxt6 ncurses-bin perl procps \
+       bc dc file libcrypt1 libexpat1 libgfortran5 libgl1 libglu1-mesa libgomp1 libice6 \
+       libjpeg62-turbo libopenblas0 libpng16-16 libquadmath0 libsm6 libx11-6 libxext6 libxft2 \
+       libxi6 libxmu6 libxrender1 libxss1 libxt6 ncurses-bin perl procps \
        python3-nibabel python3-numpy python3-pip python3-scipy python3-setuptools python3-venv \
        python3-wheel tcsh time \
     && rm -rf /var/lib/apt/lists/*
+# PostFreeSurfer of pipelines after 5.0.0, which may be mounted, calls python3: that of ketbids.
+COPY --from=build /src/constraints.txt /opt/src/constraints.txt
+RUN /opt/ketbids/bin/python -m pip install --no-cache-dir -c /opt/src/constraints.txt psutil threadpoolctl
 COPY --from=fsl /opt/fsl /opt/fsl
 COPY --from=freesurfer /opt/freesurfer /opt/freesurfer
 COPY --from=matlab /opt/mcr /opt/mcr
@@ -148,6 +168,37 @@ ENV HCPPIPEDIR=/opt/HCPpipelines \
 RUN /opt/HCPpipelines/show_version --short \
     && /opt/fsl/bin/fslpython --version \
     && gradient_unwarp.py --help > /dev/null
+# Without licence and data the programs cannot run: what can be seen is that all libraries are
+# there of those that the pipelines and recon-all call. Of scripts ldd says nothing. Those of Tcl,
+# of which FreeSurfer brings its own, are set by a script that stands before tkregister2.
+RUN set -- /opt/msm/msm /usr/bin/wb_command \
+    && for name in \
+         bbregister mri_add_xform_to_header mri_aparc2aseg mri_binarize mri_ca_label \
+         mri_ca_normalize mri_ca_register mri_cc mri_concatenate_lta mri_convert mri_diff \
+         mri_edit_wm_with_aseg mri_em_register mri_fill mri_info mri_label2label mri_mask \
+         mri_normalize mri_nu_correct.mni mri_pretess mri_remove_neck mri_robust_register \
+         mri_segment mri_segstats mri_surf2surf mri_tessellate mri_vol2vol mri_watershed \
+         mris_anatomical_stats mris_ca_label mris_calc mris_convert mris_curvature \
+         mris_curvature_stats mris_euler_number mris_extract_main_component \
+         mris_fix_topology mris_inflate mris_jacobian mris_make_surfaces mris_register \
+         mris_remove_intersection mris_smooth mris_sphere mris_volmask mrisp_paint \
+         recon-all talairach_avi tkregister2_cmdl; do \
+         set -- "$@" "/opt/freesurfer/bin/${name}"; \
+       done \
+    && for program in "$@" /opt/freesurfer/bin/tkregister; do \
+         test -x "${program}" || { echo "${program} is missing" >&2; exit 1; }; \
+       done \
+    && { for program in "$@" /opt/freesurfer/mni/bin/nu_* /opt/freesurfer/mni/bin/sharpen_*; do \
+           echo "${program}:"; ldd "${program}" 2>&1 || true; \
+         done; \
+         for program in tkregister tkregister2 tkregister2.bin; do \
+           echo "${program}:"; \
+           LD_LIBRARY_PATH=/opt/freesurfer/lib/tcltktixblt/lib \
+             ldd "/opt/freesurfer/bin/${program}" 2>&1 || true; \
+         done; \
+       } > /tmp/linked \
+    && if grep 'not found' /tmp/linked >&2; then cat /tmp/linked >&2; exit 1; fi \
+    && rm /tmp/linked
 
 # Without --target, core is built.
 FROM core AS default

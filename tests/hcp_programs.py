@@ -74,7 +74,7 @@ FSL = """
 {fslmaths,fslstats,fslval,fslnvols,fslmerge,fslroi,fslsplit,fslhd,fslinfo,fslreorient2std}
 {fslorient,fslcpgeom,fslswapdim,imtest,imcp,immv,imrm,imln,imglob,remove_ext,flirt,fnirt}
 {applywarp,convertwarp,invwarp,convert_xfm,topup,applytopup,fugue,bet,mcflirt,epi_reg,avscale}
-{fsl_prepare_fieldmap,susan,melodic,makerot,fslpython,fix,convert_fix_model,Text2Vest,film_gls}
+{fsl_anat,fsl_prepare_fieldmap,susan,melodic,makerot,fslpython,fix,convert_fix_model,Text2Vest,film_gls}
 {feat_model,aff2rigid,slicer,fast,gradient_unwarp.py}
 """
 FREESURFER = """
@@ -196,7 +196,8 @@ def _write_tools(root):
     shown = 'Connectome Workbench\\nType: Command Line Application\\nVersion: 1.5.0\\n'
     _program(
         root / 'workbench/wb_command',
-        f'#!/bin/sh\n[ "$1" = -version ] && printf "{shown}" && exit 0\n{does}\n',
+        f'#!/bin/sh\n[ "$1" = -version ] && printf "{shown}" && exit 0\n'
+        f'[ "$*" = -show-scene ] && exit 0\n{does}\n',
     )
     _program(root / 'msm/msm', said)
     (root / 'runtime/v913/bin/glnxa64').mkdir(parents=True)

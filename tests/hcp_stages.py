@@ -198,7 +198,8 @@ class Stage:
                 self._make('metric', folder, f'{s}.{{L,R}}.atlasroi.{name}.shape.gii')
             maps = 'sulc,curvature,thickness,corrThickness'
             if myelin:
-                maps += ',{,Smoothed}MyelinMap{,_BC}'
+                # Up to 5.0.0 the others are not resampled.
+                maps += f',{{,Smoothed}}MyelinMap{"_BC" if registration else "{,_BC}"}'
             named = f'{{{maps}}}{registration}'
             distortions = f'{{ArealDistortion,EdgeDistortion,StrainJ,StrainR}}_{strain}'
             self._make('scalar', folder, f'{s}.{named}.{name}.dscalar.nii')

@@ -1,6 +1,7 @@
 """Promises that Dockerfile and singularity.def make, as far as their text can show them."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ketbids.cli.needs import SYSTEM
+from ketbids.cli.needs import FREESURFER, SYSTEM, THICKNESS_MODULES
 from ketbids.interfaces.hcp import tools as hcptools
 from ketbids.settings import HcpSettings
 
@@ -198,6 +199,89 @@ def test_versions_of_the_tools_are_those_that_preflight_takes() -> None:
     installed = ' '.join(arguments('RUN', 'full')).split()
     for stage in SYSTEM.values():
         assert set(stage) <= {*installed}
+
+
+def step(stage: str, word: str, moved: dict[str, Path]) -> list[str]:
+    """Command of the only RUN with `word`, with places of the image moved elsewhere."""
+    (text,) = [argument for argument in arguments('RUN', stage) if word in argument]
+    for place, where in moved.items():
+        text = text.replace(place, str(where))
+    return ['/bin/sh', '-c', text]
+
+
+@pytest.mark.parametrize(
+    ('line', 'number', 'works'),
+    [
+        ('    if [[ "$input" == *@*]]', 170, True),
+        ('    if [[ "$input" == *@*]]', 169, False),
+        ('    if [[ "$input" == *@* ]]', 170, False),  # nothing to mend
+    ],
+)
+def test_one_line_of_the_release_is_mended(
+    tmp_path: Path, line: str, number: int, works: bool
+) -> None:
+    script = tmp_path / 'global/scripts/FieldMapPreprocessingAll.sh'
+    script.parent.mkdir(parents=True)
+    before = ['#!/bin/bash', *['echo "@*]]"'] * 300]
+    before[number - 1 : number + 2] = [line, '    then :', '    fi']
+    script.write_text('\n'.join(before) + '\n')
+    command = step('pipelines', 'FieldMap', {'/opt/HCPpipelines': tmp_path})
+    done = subprocess.run(command, check=False, capture_output=True)
+    assert (done.returncode == 0) == works
+    after = script.read_text().splitlines()
+    changed = [k for k, pair in enumerate(zip(before, after, strict=True), 1) if len({*pair}) > 1]
+    assert changed == ([170] if works else [])
+    if works:
+        assert after[169] == '    if [[ "$input" == *@* ]]'
+
+
+@pytest.mark.parametrize('said', ['libc.so.6 => /lib/libc.so.6', 'libX.so.1 => not found', None])
+def test_programs_without_their_libraries_stop_the_build(tmp_path: Path, said: str | None) -> None:
+    """The step runs here on files without content, with an ldd that says what the test says."""
+    moved = {name: tmp_path / name[1:] for name in ('/opt/', '/usr/bin/wb_command', '/tmp/linked')}
+    moved['/opt/'] = f'{tmp_path}/opt/'
+    command = step('full', 'ldd ', moved)
+    names = re.search(r'for name in (.+?); do', command[2])
+    assert names
+    programs = names[1].split()
+    assert set(programs) >= {p for list_ in FREESURFER.values() for p in list_} - {'tkregister'}
+    files = [f'opt/freesurfer/bin/{name}' for name in (*programs, 'tkregister')]
+    for name in (*files, 'opt/msm/msm', 'usr/bin/wb_command', 'bin/ldd'):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'#!/bin/sh\ncase $1 in */mri_info) echo "{said}";; esac\nexit 1\n')
+        path.chmod(0o755)
+    (tmp_path / 'tmp').mkdir()
+    if said is None:
+        (tmp_path / 'opt/msm/msm').unlink()
+    path = f'{tmp_path}/bin:{os.defpath}'
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env={'PATH': path})
+    if said is None:
+        assert (done.returncode, done.stderr) == (1, f'{tmp_path}/opt/msm/msm is missing\n')
+    elif 'not found' in said:
+        assert done.returncode == 1
+        assert f'{tmp_path}/opt/freesurfer/bin/mri_info:\n{said}\n' in done.stderr
+    else:
+        assert (done.returncode, done.stderr) == (0, '')
+        assert not (tmp_path / 'tmp/linked').exists()
+
+
+def test_python_of_the_scripts_has_what_newer_pipelines_need() -> None:
+    """The first python3 of the PATH is that of ketbids, which brings the other modules."""
+    assert environment('core')['PATH'].startswith('/opt/ketbids/bin:')
+    (install,) = [a for a in arguments('RUN', 'full') if '/opt/ketbids/bin/python -m pip' in a]
+    assert '-c /opt/src/constraints.txt' in install
+    pinned = (REPOSITORY / 'constraints.txt').read_text(encoding='utf-8')
+    added = install.split('constraints.txt')[1].split()
+    assert set(added) == set(THICKNESS_MODULES) - {'numpy', 'nibabel', 'scipy'}
+    for name in THICKNESS_MODULES:
+        assert re.search(rf'^{name}==', pinned, re.MULTILINE), name
+
+
+def test_installer_of_the_matlab_runtime_has_its_libraries() -> None:
+    first, second = arguments('RUN', 'matlab')
+    assert {'libx11-6', 'libxext6', 'libxmu6', 'libxt6'} <= set(first.split())
+    assert 'runtime/install -mode silent' in second
 
 
 def test_package_lists_are_removed_in_the_layer_that_made_them() -> None:

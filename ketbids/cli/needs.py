@@ -1,22 +1,27 @@
 """What each stage of the HCP pipelines needs: programs, and files of the pipelines."""
 
+import os
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from ketbids.io.hcpinputs import HcpSession, SpinEcho
+from ketbids.io.hcpinputs import GradientEcho, HcpSession, SpinEcho
 from ketbids.io.hcpnames import FixGroup, fix_groups
 from ketbids.settings import HcpSettings, Settings
 
-__all__ = ['FREESURFER', 'FSL', 'PYFIX_MODELS', 'SYSTEM', 'THICKNESS_MODULES', 'Wanted']
-__all__ += ['checkout_files', 'chosen_stages']
+__all__ = ['FREESURFER', 'PYFIX_MODELS', 'SYSTEM', 'THICKNESS_MODULES', 'Wanted']
+__all__ += ['checkout_files', 'chosen_stages', 'fsl_programs', 'not_there', 'plain', 'scripts']
 
 _STRUCTURAL = ('PreFreeSurfer', 'FreeSurfer', 'PostFreeSurfer')
 _FIX = ('ICAFIX', 'PostFix', 'ReApplyFix')
 _MSMALL = ('MSMAll', 'DeDriftAndResample')
 _HCP_STAGES = (*_STRUCTURAL, 'fMRIVolume', 'fMRISurface', *_FIX, *_MSMALL)
 
+#: The scripts split paths at blanks, and lists of paths at @ and %.
+_PLAIN = re.compile(r'[A-Za-z0-9._/+:=,-]+')
 #: Programs of FSL that a stage calls early, so that a broken installation is noticed.
-FSL = {
+_FSL = {
     'PreFreeSurfer': ('fslmaths', 'flirt', 'fnirt', 'applywarp', 'convertwarp', 'fslpython'),
     'FreeSurfer': ('fslmaths', 'imtest', 'remove_ext'),
     'PostFreeSurfer': ('fslmaths', 'applywarp'),
@@ -42,6 +47,35 @@ SYSTEM = {
     'fMRIVolume': ('bc',),
     'fMRISurface': ('bc',),
     'ICAFIX': ('bc',),
+}
+#: Scripts that a stage calls in the folder `scripts` of its own; not all releases have all.
+_CALLED = {
+    'PreFreeSurfer': (
+        *('ACPCAlignment', 'AnatomicalAverage', 'AtlasRegistrationToMNI152_FLIRTandFNIRT'),
+        *('BiasFieldCorrection_T1wOnly', 'BiasFieldCorrection_sqrtT1wXT2w'),
+        *('BrainExtraction_FNIRTbased', 'T2wToT1wDistortionCorrectAndReg', 'T2wToT1wReg'),
+    ),
+    'PostFreeSurfer': (
+        *('CreateMyelinMaps', 'CreateRibbon', 'FreeSurfer2CaretConvertAndRegisterNonlinear'),
+        'GenerateStructuralScenes',
+    ),
+    'fMRIVolume': (
+        *('ComputeSpinEchoBiasField', 'IntensityNormalization', 'MotionCorrection'),
+        'DistortionCorrectionAndEPIToT1wReg_FLIRTBBRAndFreeSurferBBRbased',
+        'OneStepResampling',
+    ),
+    'fMRISurface': (
+        *('CreateDenseTimeseries', 'GenerateFMRIScenes', 'RibbonVolumeToSurfaceMapping'),
+        *('SubcorticalProcessing', 'SurfaceSmoothing'),
+    ),
+    'MSMAll': ('MSMAll', 'SingleSubjectConcat'),
+}
+#: Scripts that a stage calls in `global/scripts`.
+_CALLED_GLOBAL = {
+    'PostFreeSurfer': ('CorrThick', 'MSMSulc', 'MyelinMap_BC'),
+    'fMRIVolume': ('mcflirt',),
+    'MSMAll': ('MyelinMap_BC',),
+    'DeDriftAndResample': ('ExtractFromMRFIXConcat', 'MyelinMap_BC'),
 }
 #: Modules of the Python that computes the newer kind of curvature-corrected thickness.
 THICKNESS_MODULES = ('numpy', 'nibabel', 'scipy', 'psutil', 'threadpoolctl')
@@ -95,9 +129,12 @@ class Wanted:
 
     @property
     def field_maps(self) -> set[type]:
-        """Kinds of field maps in use."""
-        maps = [session.anat.field_map for session in self.sessions]
-        maps += [run.field_map for session in self.sessions for run in session.runs]
+        """Kinds of field maps that the stages use."""
+        maps = []
+        if self.any_of('PreFreeSurfer'):
+            maps += [session.anat.field_map for session in self.sessions]
+        if self.any_of('fMRIVolume'):
+            maps += [run.field_map for session in self.sessions for run in session.runs]
         return {type(found) for found in maps if found is not None}
 
 
@@ -113,6 +150,51 @@ def chosen_stages(settings: Settings, stages: Collection[str]) -> tuple[str, ...
     left_out = {*(_FIX if settings.hcp.fix == 'none' else ())}
     left_out |= {*(() if settings.hcp.msmall else _MSMALL)}
     return tuple(s for s in _HCP_STAGES if (not stages or s in stages) and s not in left_out)
+
+
+def fsl_programs(wanted: Wanted) -> list[str]:
+    """List the programs of FSL that the stages need, by field maps and images, too."""
+    programs = wanted.programs(_FSL)
+    programs += ['topup'] if SpinEcho in wanted.field_maps else []
+    programs += ['fugue', 'fsl_prepare_fieldmap'] if GradientEcho in wanted.field_maps else []
+    if wanted.any_of('PreFreeSurfer') and not all(s.anat.t2w for s in wanted.sessions):
+        programs.append('fsl_anat')  # bias field of the T1w alone
+    return programs
+
+
+def plain(what: str, path: str) -> Iterator[str]:
+    """Refuse a folder whose name the scripts would take apart."""
+    if not _PLAIN.fullmatch(path):
+        yield (
+            f'{what} is {path!r}; the scripts of the HCP pipelines take only letters, digits and '
+            '. _ / + : = , - in a path. Move or link it to another.'
+        )
+
+
+def not_there(what: str, folder: Path, programs: Iterable[str], advice: str) -> Iterator[str]:
+    """Name the programs that are not in a folder, or cannot be run."""
+    missing = [name for name in programs if not os.access(folder / name, os.X_OK)]
+    if missing:
+        yield f'{what}: {folder} has no {", ".join(missing)} that can be run. {advice}'
+
+
+def scripts(wanted: Wanted) -> list[str]:
+    """List the scripts of the HCP pipelines that the stages call, relative to their folder.
+
+    Those that a release does not have are not in it.
+    """
+    names = [f'{s}/scripts/{name}.sh' for s in wanted.stages for name in _CALLED.get(s, ())]
+    shared = [name for s in wanted.stages for name in _CALLED_GLOBAL.get(s, ())]
+    shared += ['FieldMapPreprocessingAll'] if GradientEcho in wanted.field_maps else []
+    shared += ['TopupPreprocessingAll'] if SpinEcho in wanted.field_maps else []
+    if wanted.hcp.gdcoeffs and wanted.any_of('PreFreeSurfer', 'fMRIVolume'):
+        shared.append('GradientDistortionUnwarp')
+    names += [f'global/scripts/{name}.sh' for name in dict.fromkeys(shared)]
+    if wanted.any_of('PreFreeSurfer'):
+        names.append('PreFreeSurfer/PreFreeSurferPipeline.sh')
+    names += [name for name in checkout_files(wanted) if name.endswith('.sh')]
+    names += [name for name in checkout_files(wanted) if Path(name).stem.startswith('hcp_fix')]
+    return [name for name in names if (wanted.hcp.hcp_dir / name).is_file()]
 
 
 def checkout_files(wanted: Wanted) -> Iterator[str]:
@@ -141,7 +223,7 @@ def checkout_files(wanted: Wanted) -> Iterator[str]:
         yield f'{config}/FreeSurferAllLut.txt'
     if wanted.any_of('fMRIVolume'):
         yield 'fMRIVolume/GenericfMRIVolumeProcessingPipeline.sh'
-    if wanted.any_of('PreFreeSurfer', 'fMRIVolume') and SpinEcho in wanted.field_maps:
+    if SpinEcho in wanted.field_maps:
         yield f'{config}/b02b0.cnf'
     if wanted.any_of('fMRISurface'):
         yield 'fMRISurface/GenericfMRISurfaceProcessingPipeline.sh'

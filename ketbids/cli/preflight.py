@@ -1,34 +1,34 @@
 """What the HCP pipelines need and do not find, before anything runs."""
 
 import os
-import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ketbids.cli.fixneeds import lacking_fix, lacking_matlab
 from ketbids.cli.needs import (
     FREESURFER,
-    FSL,
-    PYFIX_MODELS,
     SYSTEM,
     THICKNESS_MODULES,
     Wanted,
     checkout_files,
     chosen_stages,
+    fsl_programs,
+    not_there,
+    plain,
+    scripts,
 )
 from ketbids.cli.room import lacking_room, machine_memory_mb
 from ketbids.interfaces.hcp import tools as hcptools
-from ketbids.io.hcpinputs import GradientEcho, HcpSession, SpinEcho
+from ketbids.io.hcpinputs import HcpSession
 from ketbids.settings import Settings
 
 __all__ = ['lacking_room', 'lacking_tools', 'machine_memory_mb']
 
-#: The scripts split paths at blanks, and lists of paths at @ and %.
-_PLAIN = re.compile(r'[A-Za-z0-9._/+:=,-]+')
-#: Version of FIX, older kind, that can leave out the regression of movement.
-_LEGACY_FIX = (1, 6, 12)
-#: Library that shows which release a MATLAB Runtime is.
-_RUNTIMES = {'R2022b': '9.13', 'R2017b': '9.3'}
+#: Where every checkout of the HCP pipelines is known by.
+_MARK = Path('PreFreeSurfer', 'PreFreeSurferPipeline.sh')
+#: Script for field maps of gradient echoes, which cannot be read in the release 5.0.0.
+_GRADIENT_ECHO = 'global/scripts/FieldMapPreprocessingAll.sh'
 
 
 def lacking_tools(
@@ -60,7 +60,7 @@ def lacking_tools(
         return []
     checks: tuple[Callable[[Wanted], Iterator[str]], ...] = (
         *(_pipelines, _fsl, _freesurfer, _licence, _workbench, _matching, _system),
-        *(_thickness, _gradients, _fix, _matlab),
+        *(_thickness, _gradients, lacking_fix, lacking_matlab),
     )
     return list(dict.fromkeys(problem for check in checks for problem in check(wanted)))
 
@@ -69,13 +69,13 @@ def _pipelines(wanted: Wanted) -> Iterator[str]:
     """Check the HCP pipelines: place, version, files."""
     folder = wanted.hcp.hcp_dir
     get = 'Get HCPpipelines 5.0.0 (github.com/Washington-University/HCPpipelines)'
-    if not (folder / 'PreFreeSurfer' / 'PreFreeSurferPipeline.sh').is_file():
+    if not (folder / _MARK).is_file():
         yield (
-            f'The HCP pipelines are not in {folder}: PreFreeSurfer/PreFreeSurferPipeline.sh is '
-            f'missing. {get} and name their folder with --hcp-dir or HCPPIPEDIR.'
+            f'The HCP pipelines are not in {folder}: {_MARK} is missing. {get} '
+            f'and name their folder with --hcp-dir or HCPPIPEDIR.'
         )
         return
-    yield from _plain('--hcp-dir', str(folder))
+    yield from plain('--hcp-dir', str(folder))
     version = hcptools.hcp_version(folder)
     if not hcptools.newer_parser(folder) or hcptools.bare_version(version or '') < (4, 8):
         yield (
@@ -90,23 +90,29 @@ def _pipelines(wanted: Wanted) -> Iterator[str]:
             f'Files of the HCP pipelines are missing in {folder}: {", ".join(missing)}. Get the '
             'whole release again.'
         )
+    for name in scripts(wanted):
+        error = hcptools.syntax_error(folder / name, wanted.environment)
+        if error:
+            yield f'{folder / name} cannot be read by bash: {error}. {_other(wanted, name)}'
 
 
-def _plain(what: str, path: str) -> Iterator[str]:
-    """Refuse a folder whose name the scripts would take apart."""
-    if not _PLAIN.fullmatch(path):
-        yield (
-            f'{what} is {path!r}; the scripts of the HCP pipelines take only letters, digits and '
-            '. _ / + : = , - in a path. Move or link it to another.'
-        )
+def _other(wanted: Wanted, script: str) -> str:
+    """Say which release to take in place of one with a broken script."""
+    if script != _GRADIENT_ECHO:
+        return 'Get the whole release again, or another.'
+    other = 'the state after it'
+    if wanted.hcp.fix != 'pyfix':
+        other = f'the release 4.8.0, or {other}'
+    return (
+        'Field maps of gradient echoes do not work with the release 5.0.0 of the HCP pipelines: '
+        f'get {other} (github.com/Washington-University/HCPpipelines, branch master), or put a '
+        'blank before the brackets ]] that close this line.'
+    )
 
 
 def _fsl(wanted: Wanted) -> Iterator[str]:
     """Check FSL: place, version, programs."""
-    programs = wanted.programs(FSL)
-    maps = wanted.field_maps if wanted.any_of('PreFreeSurfer', 'fMRIVolume') else set()
-    programs += ['topup'] if SpinEcho in maps else []
-    programs += ['fugue', 'fsl_prepare_fieldmap'] if GradientEcho in maps else []
+    programs = fsl_programs(wanted)
     if not programs:
         return
     folder = wanted.environment.get('FSLDIR')
@@ -114,20 +120,13 @@ def _fsl(wanted: Wanted) -> Iterator[str]:
     if not folder:
         yield f'FSL is needed: FSLDIR is not set and there is no fslmaths on the PATH. {advice}'
         return
-    yield from _plain('FSLDIR', folder)
+    yield from plain('FSLDIR', folder)
     version = hcptools.fsl_version(wanted.environment)
     if version is None:
         yield f'FSL: {folder}/etc/fslversion, which tells the version, is missing. {advice}'
     elif hcptools.bare_version(version) < (6, 0, 1):
         yield f'FSL in {folder} is version {version}; 6.0.1 or later is needed. {advice}'
-    yield from _not_there('FSL', Path(folder, 'bin'), programs, 'Install FSL again.')
-
-
-def _not_there(what: str, folder: Path, programs: Iterable[str], advice: str) -> Iterator[str]:
-    """Name the programs that are not in a folder, or cannot be run."""
-    missing = [name for name in programs if not os.access(folder / name, os.X_OK)]
-    if missing:
-        yield f'{what}: {folder} has no {", ".join(missing)} that can be run. {advice}'
+    yield from not_there('FSL', Path(folder, 'bin'), programs, 'Install FSL again.')
 
 
 def _freesurfer(wanted: Wanted) -> Iterator[str]:
@@ -143,7 +142,7 @@ def _freesurfer(wanted: Wanted) -> Iterator[str]:
             f'PATH. {advice}'
         )
         return
-    yield from _plain('FREESURFER_HOME', folder)
+    yield from plain('FREESURFER_HOME', folder)
     version = hcptools.freesurfer_version(wanted.environment)
     if version is None:
         yield (
@@ -154,7 +153,7 @@ def _freesurfer(wanted: Wanted) -> Iterator[str]:
             f'FreeSurfer in {folder} is version {version}; the HCP pipelines, as they are '
             f'supported here, run with 6.0 only. {advice}'
         )
-    yield from _not_there('FreeSurfer', Path(folder, 'bin'), programs, 'Install it again.')
+    yield from not_there('FreeSurfer', Path(folder, 'bin'), programs, 'Install it again.')
     if wanted.any_of('FreeSurfer') and not Path(folder, 'subjects', 'fsaverage').is_dir():
         yield f'FreeSurfer: {folder}/subjects/fsaverage is missing. Install it again.'
 
@@ -224,7 +223,7 @@ def _workbench(wanted: Wanted) -> Iterator[str]:
             f'the PATH. {advice}'
         )
         return
-    yield from _plain('CARET7DIR', folder)
+    yield from plain('CARET7DIR', folder)
     program = Path(folder, 'wb_command')
     if not os.access(program, os.X_OK):
         yield f'Connectome Workbench: {program} is missing or cannot be run. {advice}'
@@ -234,6 +233,15 @@ def _workbench(wanted: Wanted) -> Iterator[str]:
         yield f'{program} -version does not say its version. {advice}'
     elif hcptools.bare_version(version) < (1, 5):
         yield f'{program} is version {version}; 1.5.0 or later is needed. {advice}'
+    elif wanted.any_of('PostFreeSurfer', 'fMRISurface') and not hcptools.shows_scenes(
+        wanted.environment
+    ):
+        yield (
+            f'{program} does not know the command -show-scene, with which PostFreeSurfer and '
+            'fMRISurface end: it was built without OSMesa. Install one that has it, such as that '
+            'of humanconnectome.org or of Debian (connectome-workbench), and set CARET7DIR to '
+            'its folder.'
+        )
 
 
 def _matching(wanted: Wanted) -> Iterator[str]:
@@ -248,17 +256,25 @@ def _matching(wanted: Wanted) -> Iterator[str]:
             'are made for), call the program msm, and set MSMBINDIR to its folder.'
         )
     else:
-        yield from _plain('MSMBINDIR', folder)
-        yield from _not_there('MSM', Path(folder), ['msm'], 'Set MSMBINDIR to its folder.')
+        yield from plain('MSMBINDIR', folder)
+        yield from not_there('MSM', Path(folder), ['msm'], 'Set MSMBINDIR to its folder.')
     files = ['MSMSulcStrainFinalconf'] if wanted.any_of('PostFreeSurfer') else []
     if wanted.any_of('MSMAll'):
         files += [f'MSMAllStrainFinalconf1to1_1to3_{n}' for n in (1, 2)]
     configurations = Path(wanted.environment.get('MSMCONFIGDIR', ''))
     missing = [name for name in files if not (configurations / name).is_file()]
-    if missing:
+    if not missing:
+        return
+    own = wanted.hcp.hcp_dir.absolute()
+    if configurations != own / 'MSMConfig':
         yield (
             f'MSM: MSMCONFIGDIR ({configurations}) has no {", ".join(missing)}. Unset it; the HCP '
             'pipelines bring their own.'
+        )
+    elif (own / _MARK).is_file():
+        yield (
+            f'MSM: its configurations {", ".join(missing)} are missing in {configurations}. Get '
+            'the whole release of the HCP pipelines again.'
         )
 
 
@@ -297,115 +313,3 @@ def _gradients(wanted: Wanted) -> Iterator[str]:
             '--gdcoeffs needs gradient_unwarp.py on the PATH: install gradunwarp '
             '(github.com/Washington-University/gradunwarp), or leave the option out.'
         )
-
-
-def _fix(wanted: Wanted) -> Iterator[str]:
-    """Check FIX of the chosen kind."""
-    if not wanted.groups:
-        return
-    if wanted.hcp.fix == 'pyfix':
-        yield from _pyfix(wanted)
-    elif wanted.any_of('ICAFIX') or (
-        wanted.any_of('ReApplyFix') and not all(g.concatenates for g in wanted.groups)
-    ):
-        yield from _legacy_fix(wanted)
-
-
-def _pyfix(wanted: Wanted) -> Iterator[str]:
-    """Check the FIX of FSL."""
-    if not wanted.any_of('ICAFIX'):
-        return
-    version = hcptools.hcp_version(wanted.hcp.hcp_dir)
-    if version and hcptools.bare_version(version) < (5,):
-        yield (
-            f'--fix pyfix needs HCP pipelines 5.0 or later; those in {wanted.hcp.hcp_dir} are '
-            f'{version}. Get a later release, or use --fix legacy or --fix none.'
-        )
-    folder = wanted.environment.get('FSLDIR')
-    if folder:
-        yield from _not_there(
-            '--fix pyfix',
-            Path(folder, 'bin'),
-            ['fix', 'convert_fix_model'],
-            'They come with FSL 6.0.7; install it, or use --fix legacy or --fix none.',
-        )
-    training = wanted.hcp.fix_training
-    if training and training not in PYFIX_MODELS and not _is_file(training, '.pyfix_model'):
-        yield (
-            f'--fix-training {training} is neither a file (.pyfix_model or .RData) nor a model '
-            f'that comes with pyfix: {", ".join(PYFIX_MODELS)}.'
-        )
-
-
-def _is_file(name: str, *endings: str) -> bool:
-    """Tell whether a training set is a file, with or without the end of its name."""
-    return any(Path(name + ending).is_file() for ending in ('', '.RData', *endings))
-
-
-def _legacy_fix(wanted: Wanted) -> Iterator[str]:
-    """Check the FIX of MATLAB and R."""
-    folder = wanted.environment.get('FSL_FIXDIR')
-    if not folder:
-        yield (
-            '--fix legacy needs FSL_FIXDIR, the folder of FIX 1.06.12 or later. Set it, or use '
-            '--fix pyfix.'
-        )
-        return
-    yield from _plain('FSL_FIXDIR', folder)
-    missing = [
-        name
-        for name in ('fix', 'settings.sh', 'fixversion', 'training_files')
-        if not Path(folder, name).exists()
-    ]
-    if missing:
-        yield (
-            f'--fix legacy: FSL_FIXDIR ({folder}) has no {", ".join(missing)}. Set it to the '
-            'folder of FIX, or use --fix pyfix.'
-        )
-        return
-    text = Path(folder, 'fixversion').read_text(encoding='utf-8', errors='replace').strip()
-    if hcptools.bare_version(text) < _LEGACY_FIX:
-        yield f'FIX in {folder} is version {text or "unknown"}; 1.06.12 or later is needed.'
-    for group in wanted.groups:
-        default = f'HCP_hp{group.high_pass}'
-        if group.concatenates:
-            default = 'HCP_Style_Single_Multirun_Dedrift'
-        training = wanted.hcp.fix_training or default
-        if not _is_file(training) and not _is_file(f'{folder}/training_files/{training}'):
-            yield (
-                f'The training set {training} is neither a file nor in {folder}/training_files. '
-                'Name another with --fix-training.'
-            )
-
-
-def _matlab(wanted: Wanted) -> Iterator[str]:
-    """Check what runs the MATLAB code of the pipelines."""
-    users = {'MSMAll'} | ({'PostFix', 'ReApplyFix'} if wanted.groups else set())
-    # The older script for single runs is told by the settings of FIX.
-    users |= {'ICAFIX' for group in wanted.groups if group.concatenates}
-    stages = [stage for stage in wanted.stages if stage in users]
-    if not stages:
-        return
-    release = hcptools.runtime_release(wanted.hcp.hcp_dir)
-    advice = (
-        f'Set MATLAB_COMPILER_RUNTIME to the MATLAB Runtime {release or "R2022b"} (free from '
-        'MathWorks), or put matlab, or octave and octave-cli, on the PATH.'
-    )
-    mode = hcptools.matlab_mode(wanted.environment)
-    runtime = wanted.environment.get('MATLAB_COMPILER_RUNTIME')
-    if mode is None:
-        named = f'MATLAB_COMPILER_RUNTIME ({runtime}) is not a folder' if runtime else ''
-        yield (
-            f'{", ".join(stages)} run code of MATLAB: '
-            f'{named or "there is neither MATLAB nor a stand-in for it"}. {advice}'
-        )
-    elif mode == 0 and runtime:
-        yield from _plain('MATLAB_COMPILER_RUNTIME', runtime)
-        libraries = Path(runtime, 'runtime', 'glnxa64')
-        library = f'libmwmclmcrrt.so.{_RUNTIMES.get(release or "")}'
-        if release in _RUNTIMES and not (libraries / library).exists():
-            yield (
-                f'MATLAB_COMPILER_RUNTIME ({runtime}) is not the MATLAB Runtime {release} that '
-                f'the HCP pipelines in {wanted.hcp.hcp_dir} were compiled for: '
-                f'runtime/glnxa64/{library} is missing. {advice}'
-            )

@@ -124,7 +124,6 @@ def _preprocess(
         failures |= publish(
             settings,
             done,
-            plan.environ,
             _done_stages(plan),
             commands=commands,
             verbosity=verbosity,

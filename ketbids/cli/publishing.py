@@ -7,14 +7,10 @@ from pathlib import Path
 
 from ketbids.cli.dataset import record_path, remove_if_empty
 from ketbids.cli.parser import installed_version
+from ketbids.cli.versions import recorded_versions
 from ketbids.errors import KetbidsError
-from ketbids.interfaces.hcp.tools import (
-    freesurfer_version,
-    fsl_version,
-    hcp_version,
-    workbench_version,
-)
 from ketbids.io.hcpinputs import HcpSession
+from ketbids.io.hcpnames import SessionFolders, study_folder
 from ketbids.io.published import published, unpublish
 from ketbids.io.records import fingerprint, is_whole, write_record
 from ketbids.settings import Settings
@@ -30,7 +26,6 @@ _SOURCES = {'PostFreeSurfer', 'fMRISurface'}
 def publish(
     settings: Settings,
     sessions: Sequence[HcpSession],
-    environ: Mapping[str, str],
     done: Mapping[str, Collection[str]],
     *,
     commands: Mapping[str, Sequence[str]],
@@ -42,8 +37,6 @@ def publish(
     ----------
     settings : Settings
     sessions : sequence of HcpSession
-    environ : mapping of str to str
-        What the scripts see.
     done : mapping of str to collection of str
         Stages that are whole, by the name of the session.
     commands : mapping of str to sequence of str
@@ -56,12 +49,20 @@ def publish(
         Why sessions failed, by their names.
     """
     output_dir, work_dir = settings.paths.output_dir, settings.paths.work_dir
+    study = study_folder(output_dir)
+    versions = {
+        session.name: recorded_versions(
+            SessionFolders(study, session.name).stages, done[session.name]
+        )
+        for session in sessions
+    }
     marks = {
         session.name: fingerprint(
             {
                 'version': installed_version(),
                 'done': sorted(done[session.name]),
                 'commands': list(commands[session.name]),
+                'programs': versions[session.name],
             }
         )
         for session in sessions
@@ -73,7 +74,7 @@ def publish(
         if _SOURCES & set(done[session.name])
         and not is_whole(records[session.name], marks[session.name], output_dir)
     ]
-    build = partial(init_publishing_wf, settings, done=done, versions=_versions(environ))
+    build = partial(init_publishing_wf, settings, done=done, versions=versions)
     failures: dict[str, str] = {}
     for session in todo:
         try:
@@ -83,6 +84,8 @@ def publish(
     todo = [session for session in todo if session.name not in failures]
     if not todo:
         return failures
+    for session in todo:  # what other options had made may have other names
+        withdraw(settings, session.name)
     workflow = build(todo)
     names = {hcp_outputs_wf_name(session): session.name for session in todo}
     with executor(settings, verbosity=verbosity) as execute:
@@ -107,14 +110,3 @@ def withdraw(settings: Settings, session: str) -> None:
 
 def _record(output_dir: Path, session: str) -> Path:
     return record_path(output_dir, f'preprocessing_{session}')
-
-
-def _versions(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the versions of the programs that can be told."""
-    found = {
-        'HCPpipelines': hcp_version(Path(environ['HCPPIPEDIR'])),
-        'FSL': fsl_version(environ),
-        'FreeSurfer': freesurfer_version(environ),
-        'ConnectomeWorkbench': workbench_version(environ),
-    }
-    return {name: version for name, version in found.items() if version}

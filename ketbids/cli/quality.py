@@ -1,7 +1,8 @@
 """The part of a participant's page on the runs that were preprocessed here."""
 
-from collections.abc import Mapping
-from pathlib import Path
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ketbids.errors import InputError
@@ -12,6 +13,8 @@ from ketbids.reports.tables import Table
 __all__ = ['quality_section']
 
 _ENDING = '_desc-quality_metrics.json'
+#: What the first level leaves of each run that it fits.
+_FITTED = '_desc-trials_events.tsv'
 _COLUMNS = (
     'Run',
     'Volumes',
@@ -32,6 +35,16 @@ _NUMBERS = (
 _EXCLUDE = (
     'To leave a run out, add a line with participant_id, session_id, run and reason to the table '
     'of --exclusions, and give it to both levels.'
+)
+_LEFT_OUT = (
+    'Runs marked "left out" have no maps of the first level, though other runs of their task and '
+    'session have: they are excluded, or have no events that could be used.'
+)
+_LOOK = 'To look at the components, open the scene in wb_view; paths are below the output folder.'
+_CHANGE = (
+    'To change the class of components, write their numbers, separated by spaces or line breaks, '
+    'into ReclassifyAsNoise.txt or ReclassifyAsSignal.txt in the folder for labels, and repeat '
+    'the command: the runs are then cleaned and analysed again.'
 )
 
 
@@ -55,8 +68,17 @@ def quality_section(output_dir: Path, participant: str) -> QualitySection | None
     runs = {path: read_json(path) for path in paths}
     try:
         limit = next(iter(runs.values()))['FramewiseDisplacementLimit']
-        rows = tuple(_row(path, content) for path, content in runs.items())
-        advice = (_NUMBERS, *_components(runs.values()), _EXCLUDE)
+        left_out = {path for path in paths if _is_left_out(path)}
+        rows = tuple(
+            _row(path, content, left_out=path in left_out) for path, content in runs.items()
+        )
+        components = _components(runs)
+        advice = (
+            _NUMBERS,
+            *([_LEFT_OUT] if left_out else []),
+            *(_advice(components.rows) if components else []),
+            _EXCLUDE,
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f'The numbers of the runs in {folder} cannot be read ({type(error).__name__}: '
@@ -64,14 +86,30 @@ def quality_section(output_dir: Path, participant: str) -> QualitySection | None
         ) from error
     columns = tuple(name.format(limit=limit) for name in _COLUMNS)
     numeric = tuple(name not in ('Run', 'Noise components') for name in columns)
-    return QualitySection(Table(columns, rows, numeric, 'Quality of the runs'), advice)
+    table = Table(columns, rows, numeric, 'Quality of the runs')
+    return QualitySection(table, advice, components)
 
 
-def _row(path: Path, content: Mapping[str, Any]) -> tuple[str, ...]:
+def _is_left_out(path: Path) -> bool:
+    """Tell if the first level left out a run, but not its whole task and session."""
+    name = path.name.removesuffix(_ENDING)
+    if path.with_name(name + _FITTED).exists():
+        return False
+    task = name.partition('_task-')[2].split('_')[0]
+    return any(
+        f'_task-{task}_' in other.name for other in path.parent.glob(f'sub-*_task-*{_FITTED}')
+    )
+
+
+def _title(path: Path) -> str:
+    return path.name.removesuffix(_ENDING).split('_', 1)[1].replace('_', ' ')
+
+
+def _row(path: Path, content: Mapping[str, Any], *, left_out: bool) -> tuple[str, ...]:
     before, after = content['MedianTSNR'], content['MedianTSNRAfterFIX'] or {}
     coverage = content['GoodVoxelsCoverage']
     return (
-        path.name.removesuffix(_ENDING).split('_', 1)[1].replace('_', ' '),
+        _title(path) + (' (left out)' if left_out else ''),
         str(content['NumberOfVolumes']),
         _text(content['MeanFramewiseDisplacement'], '.2f'),
         _text(content['ShareAboveFramewiseDisplacementLimit'], '.0%'),
@@ -107,22 +145,51 @@ def _noise(fix: Mapping[str, Any] | None) -> str:
     return text
 
 
-def _components(runs: Any) -> tuple[str, ...]:
-    """Say where the components are, and how to change their classes."""
-    found = [content['FIX'] for content in runs if content['FIX'] is not None]
-    if not found:
-        return ()
-    scenes = sorted({_below(fix['Scene']) for fix in found if fix['Scene']})
-    folders = sorted({_below(fix['Components']) for fix in found})
-    look = f'To look at the components, open in wb_view: {", ".join(scenes)}.' if scenes else ''
-    change = (
-        'To change the class of components, write their numbers, one in a line, into '
-        f'ReclassifyAsNoise.txt or ReclassifyAsSignal.txt in {", ".join(folders)}, and repeat the '
-        'command: the runs are then cleaned and analysed again.'
+def _components(runs: Mapping[Path, Mapping[str, Any]]) -> Table | None:
+    """List the components: one line for the runs that FIX cleaned together.
+
+    Returns
+    -------
+    Table or None
+        Columns: runs, folder, scene, folder for labels; None without FIX.
+    """
+    rows: dict[str, tuple[str, ...]] = {}
+    for path, content in runs.items():
+        fix = content['FIX']
+        if fix is None or fix['Components'] in rows:
+            continue
+        labels = PurePosixPath(_below(fix['Components']))
+        scene = PurePosixPath(_below(fix['Scene'])) if fix['Scene'] else None
+        rows[fix['Components']] = (
+            _together(path, fix['Runs']),
+            str(labels.parent),
+            'n/a' if scene is None else _within(scene, labels.parent),
+            labels.name,
+        )
+    columns = ('Runs', 'Folder', 'Scene in it', 'Folder for labels in it')
+    if not rows:
+        return None
+    return Table(columns, tuple(rows.values()), (False,) * len(columns), 'Components of FIX')
+
+
+def _together(path: Path, runs: Collection[str]) -> str:
+    """Name the runs that were cleaned together, by one of them."""
+    if len(runs) < 2:
+        return _title(path)
+    session = re.search(r'_ses-[^_]+', path.name)
+    return ': '.join(
+        [*([session[0][1:]] if session else []), f'{len(runs)} runs, cleaned together']
     )
-    together = any(len(fix['Runs']) > 1 for fix in found)
-    several = 'Components are those of all runs of a session together.' if together else ''
-    return tuple(text for text in (several, look, change) if text)
+
+
+def _within(path: PurePosixPath, folder: PurePosixPath) -> str:
+    return path.name if path.parent == folder else str(path)
+
+
+def _advice(rows: Collection[tuple[str, ...]]) -> list[str]:
+    """Say how to look at components, where there are scenes, and how to change their classes."""
+    scenes = any(scene != 'n/a' for _, _, scene, _ in rows)
+    return [*([_LOOK] if scenes else []), _CHANGE]
 
 
 def _below(uri: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from nipype.pipeline import engine as pe
 
 from ketbids.cli.selection import chosen_participants, read_exclusion_list
+from ketbids.cli.versions import mixed_versions
 from ketbids.errors import InputError, KetbidsError, ToolError
 from ketbids.interfaces.hcp.tools import hcp_environment, matlab_mode
 from ketbids.interfaces.workbench import smoothing_command
@@ -114,6 +115,8 @@ def make_plan(settings: Settings, model: StudyModel) -> tuple[Plan, list[str], l
     stages = hcp.stages or STAGES
     problems += lacking_stages(commands, stages)
     todo = to_run(commands, stages)
+    begun = {command.session for command in todo}
+    problems += mixed_versions([c for c in commands if c.session in begun], hcp.hcp_dir)
     return Plan(sessions, environ, commands, todo, events, doubts), problems, lacking
 
 

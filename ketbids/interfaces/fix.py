@@ -409,6 +409,15 @@ class IcaFixMultiRun(FixScript):
         runs = self.inputs.fmri_names
         return [str(self.folders.results(run) / f'{run}{ending}') for run in runs]
 
+    def expected(self) -> list[Path]:
+        """List the outputs that must be whole for the stage to be done."""
+        found, outputs = super().expected(), self._list_outputs()
+        if not self._is_legacy:
+            return found
+        # FIX before 1.067 does not make them.
+        noise = {outputs.get('cleaned_noise'), outputs.get('dense_cleaned_noise')}
+        return [path for path in found if str(path) not in noise]
+
     def _cleaned(self) -> list[Path]:
         outputs = self._list_outputs()
         single = ('cleaned', 'dense_cleaned', 'cleaned_noise', 'dense_cleaned_noise')

@@ -20,6 +20,8 @@ PYFIX_MODELS = (
     *('HCP25_hp2000', 'HCP7T_hp2000', DEFAULT_MODEL, 'NHP_HCP_Macaque', 'NHP_HCP_MacaqueCyno'),
     *('Standard', 'UKBiobank', 'WhII_MB6', 'WhII_Standard'),
 )
+#: Scripts up to 4.8 start MATLAB by a program of the older FIX; later ones only write of it.
+_CALLS_MATLAB = re.compile(r'^[^#\n]*\$\{?FSL_FIXDIR\}?/call_matlab\.sh', re.MULTILINE)
 
 
 def training_problem(training: str, kind: str) -> str | None:
@@ -110,7 +112,10 @@ class FixScript(RunScript):
         """Look for the older FIX, which needs MATLAB and R."""
         self._need_variable(environment, 'FSL_FIXDIR')
         folder = Path(environment['FSL_FIXDIR'])
-        missing = [name for name in ('fix', 'settings.sh') if not (folder / name).is_file()]
+        needed = ['fix', 'settings.sh']
+        if _CALLS_MATLAB.search(self.script.read_text(encoding='utf-8', errors='replace')):
+            needed.append('call_matlab.sh')
+        missing = [name for name in needed if not (folder / name).is_file()]
         if missing:
             raise ToolError(
                 f'{self.title}: {folder} (FSL_FIXDIR) does not hold {" and ".join(missing)} of '

@@ -18,7 +18,7 @@ from ketbids.interfaces.hcp.runscript import (
     yes_or_no,
 )
 from ketbids.interfaces.hcp.script import HcpScriptOutputSpec
-from ketbids.io.handlabels import read_hand_labels
+from ketbids.io.handlabels import label_files, labels_given, read_hand_labels
 from ketbids.io.stages import broken
 
 __all__ = ['ApplyHandReClassifications', 'PostFix', 'ReApplyFix', 'ReApplyFixMultiRun']
@@ -154,7 +154,7 @@ class ApplyHandReClassifications(_AfterFix):
     """Merge labels that a person gave with the classes of FIX.
 
     The numbers of the components, and not the files, decide whether it is done again; they stand
-    in the record.
+    in the record. Without labels, what it gives are the classes of FIX: so labels are withdrawn.
     """
 
     input_spec = _ApplyInputSpec
@@ -174,6 +174,22 @@ class ApplyHandReClassifications(_AfterFix):
             'labelled_signal': list(labels.signal),
             'labelled_noise': list(labels.noise),
         }
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there are labels."""
+        return labels_given(self._ica)
+
+    def needed(self) -> list[Path]:
+        """List the files that must be there before the script starts."""
+        # A missing file where labels are looked for is as good as an empty one.
+        return [path for path in super().needed() if path not in label_files(self._ica)]
+
+    def _prepare(self, environment: Mapping[str, str]) -> None:
+        super()._prepare(environment)
+        for path in label_files(self._ica):
+            if not path.exists():
+                path.touch()
 
     def _list_outputs(self) -> dict[str, Any]:
         return {
@@ -219,6 +235,9 @@ class _ReApplyFixOutputSpec(HcpScriptOutputSpec):
 
 
 class _ReApply(_AfterFix):
+    # FIX before 1.067 does not make it.
+    _not_checked = ('dense_cleaned_noise',)
+
     @property
     def _registration(self) -> str:
         """Part of the names of files that tells of the surfaces."""
@@ -256,8 +275,6 @@ class ReApplyFix(_ReApply):
     _script = 'ICAFIX/ReApplyFixPipeline.sh'
     _stage = 'ReApplyFix'
     _variables = ('HCPPIPEDIR', 'CARET7DIR', 'FSLDIR', 'FSL_FIXDIR', 'HCPCIFTIRWDIR')
-    # FIX before 1.067 does not make it.
-    _not_checked = ('dense_cleaned_noise',)
 
     def _check_values(self) -> None:
         super()._check_values()
@@ -381,13 +398,17 @@ class ReApplyFixMultiRun(_ReApply):
 
     def stale(self) -> list[Path]:
         """List what is removed before the stage is done (again)."""
-        return [*self.expected(), *(path for path in self._between() if broken(path))]
+        noise = Path(self._list_outputs()['dense_cleaned_noise'])
+        # Without what it made, FIX would have to be done again.
+        kept = [path for path in self._of_fix() if not broken(path)]
+        return [*self.expected(), noise, *(path for path in self._between() if path not in kept)]
 
     def _between(self) -> list[Path]:
-        """List what the script would take as it is, if a run before was interrupted."""
+        """List what the script would take as it is, whatever it was made of."""
         filtered, registration = high_pass_string(self.inputs.high_pass), self._registration
         endings = [
             f'_Atlas{registration}{filtered}_vn.dtseries.nii',
+            f'_Atlas{registration}{filtered}_vn.dscalar.nii',
             f'_Atlas{registration}_demean.dtseries.nii',
             f'_Atlas{registration}_vn.dscalar.nii',
         ]
@@ -398,3 +419,15 @@ class ReApplyFixMultiRun(_ReApply):
         if self._makes_volume:
             found.append(self._results / f'{self._stem}.nii.gz')
         return found
+
+    def _of_fix(self) -> list[Path]:
+        """List those of them that FIX made, of the same series; they belong to its stage."""
+        if self._given('is_longitudinal', False):
+            return []
+        filtered = high_pass_string(self.inputs.high_pass)
+        endings = (f'{filtered}_vn.nii.gz', f'_Atlas{filtered}_vn.dscalar.nii')
+        joined = (f'{filtered}.nii.gz', f'_Atlas{filtered}.dtseries.nii')
+        return [
+            *(Path(path) for ending in endings for path in self._of_runs(ending)),
+            *(self._results / f'{self.label}{ending}' for ending in joined),
+        ]

@@ -4,12 +4,14 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import secrets
 import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,14 @@ __all__ = [
     'publish',
     'read_json',
     'remove_unchanged',
+    'warn_without_locks',
     'write_bytes',
     'write_json',
     'write_text',
     'written_aside',
 ]
+
+logger = logging.getLogger('ketbids')
 
 
 @contextmanager
@@ -232,11 +237,32 @@ def claims(path: Path) -> Iterator[Callable[[str], bool]]:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
             except OSError as error:
-                # Some file systems know no locks: then nobody can be kept out.
-                return error.errno not in (errno.EACCES, errno.EAGAIN)
+                if error.errno in (errno.EACCES, errno.EAGAIN):
+                    return False
+                warn_without_locks(path)
             return True
 
         yield claim
+
+
+def warn_without_locks(path: Path) -> None:
+    """Warn that a file cannot be locked; once per process and file system.
+
+    Some file systems know no locks: then nobody can be kept out, and people must take care.
+    """
+    place = Path(path).absolute()
+    while not place.is_mount() and place != place.parent:
+        place = place.parent
+    _warn_of(place)
+
+
+@cache
+def _warn_of(mount: Path) -> None:
+    logger.warning(
+        'Locks do not work on the file system of %s: do not run two jobs on one session at the '
+        'same time, for nothing would keep them apart.',
+        mount,
+    )
 
 
 def modification_times(paths: Iterable[Path]) -> dict[Path, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ketbids.errors import InputError, cannot_use
 
-__all__ = ['HandLabels', 'assert_no_labels', 'label_files', 'labels_matter', 'labels_withdrawn']
+__all__ = ['HandLabels', 'assert_no_labels', 'label_files', 'labels_given', 'labels_matter']
 __all__ += ['read_classes', 'read_hand_labels']
 
 #: Files in the folder of the components, as the HCP pipelines call them.
@@ -60,7 +60,7 @@ def labels_matter(ica: Path) -> bool:
     InputError
         A file of labels cannot be read, or holds anything but numbers.
     """
-    return (ica / _APPLIED).exists() or any(_numbers(_label_file(ica, kind)) for kind in _FILES)
+    return (ica / _APPLIED).exists() or labels_given(ica)
 
 
 def label_files(ica: Path) -> tuple[Path, Path]:
@@ -74,18 +74,18 @@ def label_files(ica: Path) -> tuple[Path, Path]:
     return _label_file(ica, 'signal'), _label_file(ica, 'noise')
 
 
-def labels_withdrawn(ica: Path) -> bool:
-    """Say whether the data were cleaned by hand labels that are withdrawn meanwhile.
+def labels_given(ica: Path) -> bool:
+    """Say whether there are hand labels.
 
-    ReApplyFix cannot undo that, in the volume at least: FIX has to be done again.
+    If there were some, and they are withdrawn meanwhile, ApplyHandReClassifications makes
+    ``HandNoise.txt`` of FIX's own classes, by which ReApplyFix cleans volumes and grayordinates.
 
     Raises
     ------
     InputError
         See `labels_matter`.
     """
-    given = any(_numbers(_label_file(ica, kind)) for kind in _FILES)
-    return (ica / _APPLIED).exists() and not given
+    return any(_numbers(_label_file(ica, kind)) for kind in _FILES)
 
 
 def read_hand_labels(ica: Path) -> HandLabels:

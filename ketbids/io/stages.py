@@ -9,7 +9,7 @@ import secrets
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,12 @@ from ketbids.io.files import read_json, write_json
 
 __all__ = ['StageRecord', 'broken', 'content_stamp', 'read_record', 'to_disk', 'write_record']
 
-#: How much of the beginning and of the end of a file stands for its content, bytes.
+#: Size and number of the samples that stand for the content of a large file, bytes.
 _SAMPLE = 64 * 1024
+_SAMPLES = 256
+
+#: What compressed files begin with.
+_GZIP = b'\x1f\x8b'
 
 #: What a header takes at most, bytes.
 _HEADER = 1024
@@ -57,6 +61,8 @@ class StageRecord:
     command : str
     outputs : tuple of str
         Relative to the record's folder.
+    programs : dict of str to str
+        Versions of the programs that it was made with, by their names.
     """
 
     mark: Mapping[str, Any]
@@ -65,13 +71,16 @@ class StageRecord:
     version: str
     command: str
     outputs: tuple[str, ...]
+    programs: Mapping[str, str] = field(default_factory=dict)
 
 
 def content_stamp(path: Path) -> str:
     """Give a text that changes with the content of a file, but not with its place or date.
 
-    Size, and SHA-256 of the first and last 64 kB: quick for large images, and the same for a
-    copied dataset.
+    It is the size, and the SHA-256 of the content; of files beyond 16 MB, of 256 samples of
+    64 kB, evenly spaced from the first to the last byte, so that images whose faces were removed
+    are told from what they were. Of compressed files, the first and the last sample do: the end
+    holds a checksum of all.
 
     Raises
     ------
@@ -81,13 +90,26 @@ def content_stamp(path: Path) -> str:
     try:
         with Path(path).open('rb') as file:
             size = os.fstat(file.fileno()).st_size
-            digest = hashlib.sha256(file.read(_SAMPLE))
-            if size > _SAMPLE:
-                file.seek(max(_SAMPLE, size - _SAMPLE))
+            start = file.read(_SAMPLE)
+            digest = hashlib.sha256(start)
+            for place in _places(size, compressed=start.startswith(_GZIP)):
+                file.seek(place)
                 digest.update(file.read(_SAMPLE))
     except OSError as error:
         raise InputError(cannot_use(error)) from error
     return f'{size}-{digest.hexdigest()[:32]}'
+
+
+def _places(size: int, *, compressed: bool) -> Iterable[int]:
+    """Say where the samples of a file begin, behind the first one; none lies within another."""
+    last = size - _SAMPLE
+    if last <= 0:
+        return ()
+    if compressed:
+        return (max(last, _SAMPLE),)
+    if size <= _SAMPLE * _SAMPLES:
+        return range(_SAMPLE, size, _SAMPLE)
+    return (last * number // (_SAMPLES - 1) for number in range(1, _SAMPLES))
 
 
 def read_record(path: Path) -> StageRecord | None:
@@ -103,8 +125,9 @@ def read_record(path: Path) -> StageRecord | None:
             version=str(content['Version']),
             command=str(content['Command']),
             outputs=tuple(map(str, content['Outputs'])),
+            programs={name: str(text) for name, text in content.get('Programs', {}).items()},
         )
-    except (InputError, KeyError, TypeError, ValueError):
+    except (InputError, AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
@@ -116,26 +139,29 @@ def write_record(
     version: str,
     command: str,
     outputs: Iterable[Path],
+    programs: Mapping[str, str] | None = None,
 ) -> StageRecord:
     """Record a finished stage, under a new token; the record is whole, and on the disk.
 
     Parameters
     ----------
     path : Path
-    mark, after, version, command
+    mark, after, version, command, programs
         See `StageRecord`.
     outputs : iterable of Path
     """
     folder = Path(path).parent
     relative = tuple(os.path.relpath(output, folder) for output in outputs)
+    token = secrets.token_hex(16)
     record = StageRecord(
-        dict(mark), secrets.token_hex(16), dict(after), version, command, relative
+        dict(mark), token, dict(after), version, command, relative, dict(programs or {})
     )
     content = {
         'Mark': record.mark,
         'Token': record.token,
         'After': record.after,
         'Version': record.version,
+        'Programs': record.programs,
         'Command': record.command,
         'Outputs': list(record.outputs),
     }

@@ -156,11 +156,14 @@ class QualitySection:
     table : Table
         One row per run.
     advice : tuple of str
-        What the numbers are, where to look closer, and what can be done.
+        What the numbers are, and what can be done.
+    components : Table, optional
+        Where to look at the components of FIX, one row for the runs that it cleaned together.
     """
 
     table: Table
     advice: tuple[str, ...] = ()
+    components: Table | None = None
 
 
 @dataclass(frozen=True)

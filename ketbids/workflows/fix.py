@@ -46,16 +46,13 @@ class FixOptions:
     motion_regression : bool
         Remove movement, too.
     labelled : bool
-        Components have labels that were given by hand.
-    withdrawn : bool
-        They had, and the data were cleaned by them.
+        Components have labels that were given by hand, or had.
     """
 
     training: str | None = None
     threshold: int = 10
     motion_regression: bool = False
     labelled: bool = False
-    withdrawn: bool = False
 
 
 def init_fix_wf(
@@ -66,7 +63,7 @@ def init_fix_wf(
     options: FixOptions,
     name: str = 'fix_wf',
 ) -> pe.Workflow:
-    """Clean runs: FIX, PostFix, and ReApplyFix where there are labels given by hand.
+    """Clean runs: FIX, PostFix, and ReApplyFix where there are, or were, labels given by hand.
 
     Parameters
     ----------
@@ -133,7 +130,6 @@ def _fix(
         'high_pass': group.high_pass,
         'motion_regression': options.motion_regression,
         'fix_threshold': options.threshold,
-        'redo': options.withdrawn,
     }
     if not group.concatenates:
         training = options.training or _SINGLE_RUN_MODEL

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from nipype.pipeline import engine as pe
 
@@ -17,7 +17,10 @@ from ketbids.settings import Settings
 from ketbids.workflows.outputs import column_descriptions, sink
 from ketbids.workflows.session import groups_of
 
-__all__ = ['hcp_outputs_wf_name', 'init_hcp_outputs_wf', 'init_publishing_wf']
+__all__ = ['Versions', 'hcp_outputs_wf_name', 'init_hcp_outputs_wf', 'init_publishing_wf']
+
+#: Versions of programs, by their names; several where stages were done with several.
+Versions: TypeAlias = Mapping[str, str | list[str]]
 
 #: Surfaces by what the HCP pipelines call them, and BIDS suffixes.
 _SURFACES = {
@@ -60,7 +63,7 @@ def init_publishing_wf(
     sessions: Sequence[HcpSession],
     *,
     done: Mapping[str, Collection[str]],
-    versions: Mapping[str, str],
+    versions: Mapping[str, Versions],
 ) -> pe.Workflow:
     """Publish sessions, independent of each other (see `init_hcp_outputs_wf`).
 
@@ -70,13 +73,15 @@ def init_publishing_wf(
     sessions : sequence of HcpSession
     done : mapping of str to collection of str
         Stages that are whole, by the name of the session.
-    versions : mapping of str to str
-        Versions of the programs.
+    versions : mapping of str to mapping
+        Of the programs, likewise (see `init_hcp_outputs_wf`).
     """
     workflow = pe.Workflow(name='publishing_wf', base_dir=str(settings.paths.work_dir))
     workflow.add_nodes(
         [
-            init_hcp_outputs_wf(settings, session, done=done[session.name], versions=versions)
+            init_hcp_outputs_wf(
+                settings, session, done=done[session.name], versions=versions[session.name]
+            )
             for session in sessions
         ]
     )
@@ -88,7 +93,7 @@ def init_hcp_outputs_wf(
     session: HcpSession,
     *,
     done: Collection[str],
-    versions: Mapping[str, str],
+    versions: Versions,
 ) -> pe.Workflow:
     """Put a session's surfaces, labels and time series under BIDS names, and describe its runs.
 
@@ -101,8 +106,8 @@ def init_hcp_outputs_wf(
     session : HcpSession
     done : collection of str
         Stages that are whole, those of runs for all runs; what others make is left out.
-    versions : mapping of str to str
-        Versions of the programs.
+    versions : mapping of str to str or list of str
+        Of the programs, by their names; a list where stages were done with several.
 
     Raises
     ------
@@ -151,7 +156,7 @@ def _found(path: Path, stage: str) -> str:
 
 
 def _init_anat_outputs_wf(
-    settings: Settings, session: HcpSession, done: Collection[str], versions: Mapping[str, str]
+    settings: Settings, session: HcpSession, done: Collection[str], versions: Versions
 ) -> pe.Workflow:
     """Link surfaces, maps and labels on the 32k mesh."""
     folder, registration = _folders(settings, session).mesh32, _registration(done)
@@ -211,7 +216,7 @@ def _init_run_outputs_wf(
     group: FixGroup | None,
     *,
     done: Collection[str],
-    versions: Mapping[str, str],
+    versions: Versions,
 ) -> pe.Workflow:
     """Link a run's time series, and describe the run."""
     workflow = pe.Workflow(name=f'{run.name.replace("-", "_")}_outputs_wf')
@@ -289,7 +294,7 @@ def _series(
     run: BoldInputs,
     fixed: FixGroup | None,
     done: Collection[str],
-    versions: Mapping[str, str],
+    versions: Versions,
 ) -> dict[str, Any]:
     """Choose the series that was processed furthest, and say what was done with it."""
     registration = _registration(done)
@@ -328,7 +333,7 @@ def _fix(
 ) -> dict[str, Any]:
     """Say how FIX was called, and where its components are."""
     ica = group.ica(folders)
-    name = f'{folders.session}_{ica.stem}_ICA_Classification_dualscreen.scene'
+    name = f'{folders.session}_{ica.stem}_ICA_Classification_singlescreen.scene'
     scene = ica.parent / name
     return {
         'Method': group.kind,
@@ -348,7 +353,7 @@ def _why_without(settings: Settings) -> str:
     return 'The stage ICAFIX is not done.'
 
 
-def _versions(versions: Mapping[str, str]) -> dict[str, str]:
+def _versions(versions: Versions) -> Versions:
     return {'ketbids': version('ketbids'), **versions}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
-from ketbids.io.handlabels import labels_matter, labels_withdrawn
+from ketbids.io.handlabels import labels_matter
 from ketbids.io.hcpinputs import BoldInputs, HcpSession
 from ketbids.io.hcpnames import FixGroup, SessionFolders, fix_groups, study_folder
 from ketbids.settings import Settings
@@ -161,14 +161,11 @@ def _connect_fix(
     func_wfs: Mapping[str, pe.Workflow],
 ) -> pe.Workflow:
     """Add FIX of a group of runs."""
-    ica = group.ica(folders)
-    withdrawn = labels_withdrawn(ica)
     options = FixOptions(
         training=settings.hcp.fix_training,
         threshold=settings.hcp.fix_threshold,
         motion_regression=settings.hcp.fix_motion_regression,
-        labelled=labels_matter(ica) and not withdrawn,
-        withdrawn=withdrawn,
+        labelled=labels_matter(group.ica(folders)),
     )
     fix_wf = init_fix_wf(
         pipelines,

@@ -12,6 +12,7 @@ from nipype.pipeline import engine as pe
 
 from ketbids.interfaces.hcp.script import STAGES, HcpScript
 from ketbids.interfaces.hcp.structural import FreeSurfer
+from ketbids.interfaces.refix import ApplyHandReClassifications
 
 __all__ = ['StageCommand', 'lacking_stages', 'settle', 'to_run', 'walk']
 
@@ -42,6 +43,10 @@ class StageCommand:
         Full name of its node.
     needs : tuple of str
         Full names of the nodes of all stages that it builds on.
+    labelled : bool
+        It applies labels that were given by hand, and there are some.
+    record : str
+        Path of its record.
     """
 
     session: str
@@ -52,6 +57,8 @@ class StageCommand:
     why: str
     node: str
     needs: tuple[str, ...] = ()
+    labelled: bool = False
+    record: str = ''
 
     @property
     def title(self) -> str:
@@ -145,7 +152,7 @@ def _lost_labels(
 
     FIX removes them when it is done again, and some stages before it, too.
     """
-    labelled = {command.label for command in commands if command.stage == 'ReApplyFix'}
+    labelled = {command.label for command in commands if command.labelled}
     chosen = {command.node for command in runs}
     return [
         f'{session}: components of {command.label} have labels by hand, but FIX will have to '
@@ -248,6 +255,8 @@ def _commands(
             why=anew.get(node, state.why),
             node=node.fullname,
             needs=tuple(command.node for command in earlier),
+            labelled=isinstance(script, ApplyHandReClassifications) and script.labelled,
+            record=str(script.inputs.record),
         )
     return found
 

@@ -1,6 +1,7 @@
 """What preflight finds missing: tools, versions, licence, files, room; and only what is needed."""
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,7 @@ class Machine:
         self.memory_mb = 32000
         self.field_map: SpinEcho | GradientEcho | None = SPIN
         self.runs = ('1', '2')
+        self.t2w = True
 
     @property
     def settings(self) -> Settings:
@@ -143,7 +145,8 @@ class Machine:
     @property
     def sessions(self) -> list[HcpSession]:
         image = Path('/b/image.nii.gz')
-        anat = AnatInputs((image,), (image,), '0.8', field_map=self.field_map)
+        t2w = (image,) if self.t2w else ()
+        anat = AnatInputs((image,), t2w, '0.8', field_map=self.field_map)
         runs = tuple(
             BoldInputs(
                 RunKey('01', 'TP1', 'carit', run=run),
@@ -194,7 +197,6 @@ def test_an_empty_machine(machine):
         'There is no licence of FreeSurfer',
         'Connectome Workbench is needed',
         'MSM is needed',
-        'MSM',  # its configurations
         'Programs that the scripts call are not on the PATH',
         'ICAFIX, PostFix, ReApplyFix run code of MATLAB',
     ]
@@ -356,6 +358,91 @@ def test_msm(machine):
     machine.given['MSMCONFIGDIR'] = str(machine.top / 'none')
     assert any('MSMCONFIGDIR' in problem for problem in machine.lacking())
     assert machine.lacking('PreFreeSurfer', 'FreeSurfer', *HCP_STAGES[3:]) == []
+
+
+def test_configurations_of_msm(machine):
+    """Only what somebody set can be unset; without any pipelines that alone is said."""
+    (machine.top / 'hcp/MSMConfig/MSMSulcStrainFinalconf').unlink()
+    problem = machine.problem()
+    assert problem.startswith('MSM: its configurations MSMSulcStrainFinalconf are missing in ')
+    assert 'MSMCONFIGDIR' not in problem
+    machine.given['MSMCONFIGDIR'] = str(machine.top / 'mine')
+    said = f'MSMCONFIGDIR ({machine.top}/mine) has no MSMSulcStrainFinalconf. Unset it'
+    assert said in machine.problem()
+    machine.hcp = replace(machine.hcp, hcp_dir=machine.top / 'none')
+    assert [p.split(' ')[0] for p in machine.lacking('PostFreeSurfer')] == ['The', 'MSM:']
+    machine.given.pop('MSMCONFIGDIR')
+    assert machine.problem('PostFreeSurfer').startswith('The HCP pipelines are not in')
+
+
+def test_workbench_that_cannot_draw(machine):
+    """Built without OSMesa it does not know the command, as seen with a command of no sense."""
+    said = 'echo "ERROR: the switch does not match any processing commands"; exit 255'
+    program(
+        machine.top / 'wb/wb_command',
+        f'if [ "$*" = -version ]; then echo "Version: 1.5.0"; else {said}; fi',
+    )
+    for stage in ('PostFreeSurfer', 'fMRISurface'):
+        problem = machine.problem(stage)
+        assert problem.startswith(f'{machine.top}/wb/wb_command does not know the command -show-')
+        assert 'without OSMesa' in problem
+    assert machine.lacking('PreFreeSurfer', 'fMRIVolume', 'ICAFIX') == []
+
+
+@pytest.fixture
+def bash(machine):
+    """Let the machine have a bash that reads scripts."""
+    (machine.top / 'system/bash').unlink()
+    (machine.top / 'system/bash').symlink_to(shutil.which('bash') or '/bin/bash')
+
+
+FIELD_MAPS = 'global/scripts/FieldMapPreprocessingAll.sh'
+
+
+def test_gradient_echoes_with_the_release_that_cannot_read_its_script(machine, bash):
+    path = machine.top / 'hcp' / FIELD_MAPS
+    file(path, 'touch ran\nif [[ "$1" == *@*]]\nthen\n    :\nfi\n')
+    assert machine.lacking() == []
+    machine.field_map = GRADIENT
+    for stages in ((), ('PreFreeSurfer',), ('fMRIVolume',)):
+        problem = machine.problem(*stages)
+        assert problem.startswith(f'{path} cannot be read by bash: line 2: syntax error')
+        assert 'do not work with the release 5.0.0 of the HCP pipelines: get the state' in problem
+    assert machine.lacking('FreeSurfer', 'PostFreeSurfer', 'fMRISurface') == []
+    machine.hcp = replace(machine.hcp, fix='none')
+    assert 'get the release 4.8.0, or the state after it' in machine.problem()
+    assert not (path.parent / 'ran').exists()
+    file(path, path.read_text().replace(']]', ' ]]'))
+    assert machine.lacking() == []
+
+
+def test_other_scripts_that_bash_cannot_read(machine, bash):
+    file(machine.top / 'hcp/fMRISurface/scripts/SurfaceSmoothing.sh', 'if true\n')
+    problem = machine.problem()
+    assert 'fMRISurface/scripts/SurfaceSmoothing.sh cannot be read by bash: line' in problem
+    assert 'Get the whole release again' in problem
+    assert machine.lacking('fMRIVolume') == []
+    file(machine.top / 'hcp/fMRISurface/scripts/SurfaceSmoothing.sh')
+    file(machine.top / 'hcp/PreFreeSurfer/scripts/NobodyCallsThis.sh', 'if true\n')
+    assert machine.lacking() == []
+
+
+def test_bias_field_of_the_t1w_alone(machine):
+    machine.t2w = False
+    assert 'has no fsl_anat that can be run' in machine.problem('PreFreeSurfer')
+    assert machine.lacking('FreeSurfer', 'fMRIVolume') == []
+    program(machine.top / 'fsl/bin/fsl_anat')
+    assert machine.lacking() == []
+
+
+@pytest.mark.skipif('HCPPIPEDIR' not in os.environ, reason='HCPPIPEDIR names no checkout')
+def test_scripts_of_a_real_checkout_can_be_read(machine, bash):
+    """All but the one of gradient echoes of 5.0.0, which is the only problem then."""
+    machine.hcp = replace(machine.hcp, hcp_dir=Path(os.environ['HCPPIPEDIR']))
+    assert not [p for p in machine.lacking() if 'cannot be read by bash' in p]
+    machine.field_map = GRADIENT
+    broken = [p for p in machine.lacking() if 'cannot be read by bash' in p]
+    assert all(FIELD_MAPS in problem and 'line 170' in problem for problem in broken)
 
 
 def test_programs_of_the_system(machine):

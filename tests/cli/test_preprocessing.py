@@ -278,6 +278,28 @@ def test_a_failure_shows_the_right_log_and_what_to_do(study, tmp_path, kind):
     assert 'Traceback' not in done.stdout + done.stderr
 
 
+def test_what_fails_when_done_again_is_taken_back(study, copied):
+    record = copied / 'logs/records/sub-01_ses-TP1_task-carit.json'
+    assert record.is_file()
+    options = ('--fix-threshold', '20')
+    study.ketbids(copied, *options, KETBIDS_TEST_FAIL='ICAFIX:generic', check=1)
+    assert not record.exists()  # the group takes no maps without it
+    assert not [path for path in copied.glob('sub-01/*/*/*') if path.is_symlink()]
+    study.ketbids(copied, *options, check=0)
+    assert record.is_file()
+    assert [name for name, _ in study.calls()] == ['hcp_fix_multi_run'] * 2 + ['PostFix.sh']
+
+
+def test_only_what_was_chosen_last_is_published(study, copied):
+    study.ketbids(copied, '--fix', 'none', check=0)
+    (series,) = copied.glob('sub-01/ses-TP1/func/*_bold.dtseries.nii')
+    assert series.resolve().name == f'{RUN}_Atlas.dtseries.nii'
+    (sidecar,) = copied.glob('sub-01/ses-TP1/func/*nogoVsGo_stat-effect_statmap.json')
+    assert any(
+        f'{RUN}_Atlas.dtseries.nii' in s for s in json.loads(sidecar.read_text())['Sources']
+    )
+
+
 def test_stages_can_be_run_apart(study, tmp_path):
     out = tmp_path / 'out'
     done = study.ketbids(out, '--stages', 'FreeSurfer', check=3)

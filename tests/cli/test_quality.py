@@ -13,7 +13,7 @@ TOP = 'bids::sourcedata/hcp/sub-01_ses-TP1/MNINonLinear/Results/ICAFIX_ALL'
 FIX = {
     'Runs': ['task-carit_run-1', 'task-carit_run-2'],
     'Components': f'{TOP}/ICAFIX_ALL_hp0.ica',
-    'Scene': f'{TOP}/a_dualscreen.scene',
+    'Scene': f'{TOP}/a_singlescreen.scene',
     'NumberOfComponents': 40,
     'NumberOfNoiseComponents': 31,
     'NoiseShareOfExplainedVariance': 0.764,
@@ -75,23 +75,65 @@ def test_classes_by_hand(tmp_path, applied, text):
     assert quality_section(tmp_path, '01').table.rows[0][7].endswith(f'of variance{text}')
 
 
-def test_what_can_be_done(tmp_path):
+def test_where_the_components_are(tmp_path):
     put(tmp_path)
     put(tmp_path, 'ses-TP1_task-carit_run-2')
-    advice = quality_section(tmp_path, '01').advice
-    top = TOP.removeprefix('bids::')
-    assert f'To look at the components, open in wb_view: {top}/a_dualscreen.scene.' in advice
-    assert any(f'ReclassifyAsSignal.txt in {top}/ICAFIX_ALL_hp0.ica, and' in a for a in advice)
-    assert 'Components are those of all runs of a session together.' in advice
-    assert advice[-1].startswith('To leave a run out, add a line')
+    alone = 'bids::sourcedata/hcp/sub-01_ses-TP2/MNINonLinear/Results/task-carit'
+    fix = {'Runs': ['task-carit'], 'Components': f'{alone}/task-carit_hp2000.ica', 'Scene': None}
+    put(tmp_path, 'ses-TP2_task-carit', FIX={**FIX, **fix})
+    section = quality_section(tmp_path, '01')
+    assert section.components.rows == (
+        (
+            'ses-TP1: 2 runs, cleaned together',
+            TOP.removeprefix('bids::'),
+            'a_singlescreen.scene',
+            'ICAFIX_ALL_hp0.ica',
+        ),
+        (
+            'ses-TP2 task-carit',
+            alone.removeprefix('bids::'),
+            'n/a',
+            'task-carit_hp2000.ica',
+        ),
+    )
+    assert [text.split(',')[0] for text in section.advice[1:]] == [
+        'To look at the components',
+        'To change the class of components',
+        'To leave a run out',
+    ]
+    assert not any('sourcedata' in text for text in section.advice)
+
+
+def test_without_fix_there_are_no_components(tmp_path):
     put(tmp_path, **WITHOUT)
-    put(tmp_path, 'ses-TP1_task-carit_run-2', **WITHOUT)
-    assert len(quality_section(tmp_path, '01').advice) == 2
+    section = quality_section(tmp_path, '01')
+    assert section.components is None
+    assert len(section.advice) == 2
 
 
 def test_no_scene(tmp_path):
-    put(tmp_path, FIX={**FIX, 'Scene': None})
-    assert not [text for text in quality_section(tmp_path, '01').advice if 'wb_view' in text]
+    put(tmp_path, 'task-carit', FIX={**FIX, 'Scene': None})
+    section = quality_section(tmp_path, '01')
+    assert not [text for text in section.advice if 'wb_view' in text]
+    assert section.components.rows[0][0] == '2 runs, cleaned together'
+
+
+def test_runs_that_the_first_level_left_out_are_marked(tmp_path):
+    runs = ('ses-TP1_task-carit_run-1', 'ses-TP1_task-carit_run-2', 'ses-TP1_task-rest')
+    for run in runs:
+        put(tmp_path, run)
+    section = quality_section(tmp_path, '01')
+    assert [row[0] for row in section.table.rows] == [run.replace('_', ' ') for run in runs]
+    assert not [text for text in section.advice if 'left out' in text]
+    fitted = tmp_path / 'sub-01/ses-TP1/func' / f'sub-01_{runs[0]}_desc-trials_events.tsv'
+    fitted.touch()
+    section = quality_section(tmp_path, '01')
+    assert [row[0] for row in section.table.rows] == [
+        'ses-TP1 task-carit run-1',
+        'ses-TP1 task-carit run-2 (left out)',
+        'ses-TP1 task-rest',
+    ]
+    assert section.advice[1].startswith('Runs marked "left out" have no maps of the first level')
 
 
 def test_on_the_page(tmp_path):
@@ -102,6 +144,8 @@ def test_on_the_page(tmp_path):
     assert '<section id="quality">' in html
     assert '<a href="#quality">Preprocessing</a>' in html
     assert '31 of 40, 76 % of variance' in html
+    assert '<caption>Components of FIX</caption>' in html
+    assert 'ICAFIX_ALL_hp0.ica</td>' in html
     assert '<script>alert' not in html
 
 

@@ -47,6 +47,18 @@ def scripts_inputs(folder, hcp_dir):
     return {REALISTIC: realistic, LARGEST: largest}
 
 
+def named_inputs(folder):
+    """Give the inputs of `scripts_inputs` with a folder of the HCP pipelines, ``folder/hcp``."""
+    hcp_dir = folder / 'hcp'
+    return {
+        which: {
+            name: [{**one, 'hcp_dir': str(hcp_dir)} for one in several]
+            for name, several in kinds.items()
+        }
+        for which, kinds in scripts_inputs(folder, hcp_dir).items()
+    }
+
+
 def _structural(given, common, study, templates, images):
     image, config = images['image'], images['config']
     pre = {

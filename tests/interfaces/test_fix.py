@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import nibabel as nb
+import numpy as np
 import pytest
 
 from ketbids.errors import InputError, KetbidsError, ToolError, UsageError
@@ -12,7 +14,7 @@ from ketbids.interfaces.refix import (
     ReApplyFixMultiRun,
 )
 from ketbids.io.stages import write_record
-from tests.interfaces.hcp_inputs import LARGEST, REALISTIC, RUNS, scripts_inputs
+from tests.interfaces.hcp_inputs import LARGEST, REALISTIC, RUNS, named_inputs
 
 SESSION = 'sub-01_ses-TP1'
 
@@ -20,15 +22,7 @@ SESSION = 'sub-01_ses-TP1'
 @pytest.fixture
 def inputs(tmp_path, monkeypatch):
     monkeypatch.delenv('FSL_FIXDIR', raising=False)
-    hcp_dir = tmp_path / 'hcp'
-    made = scripts_inputs(tmp_path, hcp_dir)
-    return {
-        which: {
-            name: [{**one, 'hcp_dir': str(hcp_dir)} for one in several]
-            for name, several in kinds.items()
-        }
-        for which, kinds in made.items()
-    }
+    return named_inputs(tmp_path)
 
 
 @pytest.fixture
@@ -230,6 +224,11 @@ def _before(fix, **environment):
     fix._check_before({**needed, **environment})
 
 
+def _untrained(joined):
+    given = {name: value for name, value in joined.items() if name != 'training_file'}
+    return IcaFixMultiRun(**{**given, 'enable_legacy_fix': True})
+
+
 def test_kinds_of_fix_are_not_mistaken(joined, tmp_path):
     _script(tmp_path, IcaFixMultiRun)
     folder = tmp_path / 'fix'
@@ -239,12 +238,17 @@ def test_kinds_of_fix_are_not_mistaken(joined, tmp_path):
         _before(older)
     with pytest.raises(ToolError, match=r'does not hold fix and settings\.sh of the'):
         _before(older, FSL_FIXDIR=str(folder))
-    for name in ('fix', 'settings.sh', 'convert_fix_model'):
+    for name in ('fix', 'settings.sh'):
         (folder / name).touch()
-    del joined['training_file']
-    older = IcaFixMultiRun(**{**joined, 'enable_legacy_fix': True})
+    _script(tmp_path, IcaFixMultiRun, more='# $FSL_FIXDIR/call_matlab.sh')
+    _before(_untrained(joined), FSL_FIXDIR=str(folder))
+    _script(tmp_path, IcaFixMultiRun, more='  "${FSL_FIXDIR}/call_matlab.sh" -r')
+    with pytest.raises(ToolError, match=r'fix \(FSL_FIXDIR\) does not hold call_matlab\.sh of'):
+        _before(_untrained(joined), FSL_FIXDIR=str(folder))
+    for name in ('call_matlab.sh', 'convert_fix_model'):
+        (folder / name).touch()
     with pytest.raises(ToolError, match='holds pyfix, not the older FIX'):
-        _before(older, FSL_FIXDIR=str(folder))
+        _before(_untrained(joined), FSL_FIXDIR=str(folder))
     newer = IcaFixMultiRun(**{**joined, 'matlab_run_mode': 0})
     with pytest.raises(ToolError, match='MATLAB_COMPILER_RUNTIME must be set'):
         _before(newer, FSL_DIR='/fsl')
@@ -336,6 +340,35 @@ def test_data_cleaned_again_are_not_those_of_fix(joined, labelled):
     assert labelled.parent / 'ICAFIX_ALL_Atlas_hp0.dtseries.nii' in fix.expected()
 
 
+def test_older_fix_may_give_no_noise_level(joined, inputs):
+    for legacy in (True, False):
+        fix = IcaFixMultiRun(**{**joined, 'enable_legacy_fix': legacy})
+        outputs = fix._list_outputs()
+        noise = {Path(outputs[name]) for name in ('cleaned_noise', 'dense_cleaned_noise')}
+        assert noise.isdisjoint(fix.expected()) is legacy
+        assert Path(outputs['joined_dense_noise']) in fix.expected()
+    again = ReApplyFixMultiRun(**inputs[REALISTIC]['ReApplyFixMultiRun'][0])
+    assert Path(again._list_outputs()['dense_cleaned_noise']) not in again.expected()
+
+
+def test_labels_are_withdrawn_by_empty_files(inputs, labelled):
+    given = {**inputs[REALISTIC]['ApplyHandReClassifications'][0]}
+    signal, noise = (labelled / f'ReclassifyAs{kind}.txt' for kind in ('Signal', 'Noise'))
+    given |= {'signal_file': str(signal), 'noise_file': str(noise)}
+    apply = ApplyHandReClassifications(**given)
+    assert apply.labelled
+    noise.unlink()
+    assert not apply.labelled
+    mark = apply.mark()
+    assert (mark['labelled_signal'], mark['labelled_noise']) == ([], [])
+    assert {signal, noise}.isdisjoint(apply.needed())
+    apply._prepare({})
+    assert noise.read_bytes() == b''
+    elsewhere = labelled / 'other.txt'
+    other = ApplyHandReClassifications(**{**given, 'noise_file': str(elsewhere)})
+    assert elsewhere in other.needed()
+
+
 def test_fix_is_not_done_again_over_labels(joined, labelled, tmp_path):
     _script(tmp_path, IcaFixMultiRun)
     with pytest.raises(KetbidsError, match=r'labelled by hand: \S+ReclassifyAsNoise\.txt'):
@@ -371,5 +404,16 @@ def test_cleaning_runs_again(inputs, results):
     joined.parent.mkdir(parents=True)
     joined.write_bytes(b'cut off')
     assert joined in again.stale()
+    header = nb.Nifti2Header()
+    header.set_data_shape((1, 1, 1))
+    nb.Nifti2Image(np.zeros((1, 1, 1)), np.eye(4), header).to_filename(joined)
+    assert joined not in again.stale()
+    assert results / RUNS[0] / f'{RUNS[0]}_Atlas_demean.dtseries.nii' in again.stale()
+    # Of another registration nothing is.
+    other = ReApplyFixMultiRun(**{**given, 'registration_name': 'MSMAll'})
+    moved = joined.with_name('ICAFIX_ALL_Atlas_MSMAll_hp0.dtseries.nii')
+    joined.rename(moved)
+    assert moved in other.stale()
+    assert joined not in other.stale()
     with pytest.raises(UsageError, match='cannot be without a filter'):
         _ = ReApplyFixMultiRun(**{**given, 'high_pass': '-1'}).argv

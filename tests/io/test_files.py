@@ -1,6 +1,7 @@
 """Files appear whole or not at all."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ketbids.errors import InputError, KetbidsError
+from ketbids.io import files
 from ketbids.io.files import (
     claims,
     delivered_together,
@@ -331,6 +333,35 @@ def test_work_that_is_claimed_is_not_claimed_again(tmp_path):
         assert claim('one')
         assert claimed_elsewhere(path, 'one', 'two') == ['False', 'True']
     assert claimed_elsewhere(path, 'one', 'two') == ['True', 'True']
+
+
+@pytest.mark.parametrize('number', [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_without_locks_people_are_warned_once(tmp_path, monkeypatch, caplog, number):
+    def no_locks(*_):
+        raise OSError(number, os.strerror(number))
+
+    files._warn_of.cache_clear()
+    monkeypatch.setattr(fcntl, 'lockf', no_locks)
+    monkeypatch.setattr(Path, 'is_mount', lambda path: path == tmp_path)
+    for _ in range(2):
+        with claims(tmp_path / 'logs' / 'lock') as claim:
+            assert claim('one')
+            assert claim('two')
+    assert caplog.messages == [
+        f'Locks do not work on the file system of {tmp_path}: do not run two jobs on one session '
+        'at the same time, for nothing would keep them apart.'
+    ]
+
+
+def test_a_lock_that_another_has_is_no_reason_to_warn(tmp_path, monkeypatch, caplog):
+    def taken(*_):
+        raise OSError(errno.EAGAIN, 'taken')
+
+    files._warn_of.cache_clear()
+    monkeypatch.setattr(fcntl, 'lockf', taken)
+    with claims(tmp_path / 'lock') as claim:
+        assert not claim('one')
+    assert not caplog.messages
 
 
 def test_files_that_were_not_made_again_are_removed(tmp_path):

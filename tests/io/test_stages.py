@@ -1,6 +1,8 @@
 import gzip
+import json
 import os
 import shutil
+import time
 
 import nibabel as nb
 import numpy as np
@@ -125,6 +127,52 @@ def test_the_stamp_follows_the_content_and_not_the_file(tmp_path):
     assert content_stamp(first) != content_stamp(second)
 
 
+@pytest.mark.parametrize('megabytes', [1, 15, 40])
+def test_the_stamp_notices_that_a_face_was_removed(tmp_path, megabytes):
+    path = tmp_path / 'T1w.nii'
+    rows = np.random.default_rng(0).integers(1, 255, (megabytes * 16, 65536), dtype=np.uint8)
+    rows[-1, 30000:] = 0
+    path.write_bytes(rows.tobytes())
+    whole = content_stamp(path)
+    assert content_stamp(path) == whole
+    start = len(rows) // 3
+    rows[start : start + max(1, len(rows) // 20), 20000:60000] = 0
+    path.write_bytes(rows.tobytes())
+    assert content_stamp(path) != whole
+
+
+def test_every_byte_of_a_small_file_counts(tmp_path):
+    path = tmp_path / 'T1w.nii'
+    content = bytearray(os.urandom(300_000))
+    stamps = set()
+    for place in (0, 65535, 65536, 150_000, 262_143, 299_999):
+        content[place] ^= 1
+        path.write_bytes(content)
+        stamps.add(content_stamp(path))
+        content[place] ^= 1
+    assert len(stamps) == 6
+
+
+def test_of_large_files_only_samples_are_read(tmp_path):
+    path = tmp_path / 'bold.nii'
+    with path.open('wb') as file:
+        file.truncate(20_000_000_000)  # a file of holes takes no room
+    started = time.perf_counter()
+    assert content_stamp(path).startswith('20000000000-')
+    assert time.perf_counter() - started < 2
+
+
+def test_the_stamp_of_a_compressed_file_needs_only_its_checksum(tmp_path):
+    content = bytearray(os.urandom(1_000_000))
+    path = tmp_path / 'a.nii.gz'
+    path.write_bytes(gzip.compress(content, mtime=0))
+    whole, size = content_stamp(path), path.stat().st_size
+    content[500_000] ^= 1
+    path.write_bytes(gzip.compress(content, mtime=0))
+    assert path.stat().st_size == size
+    assert content_stamp(path) != whole
+
+
 def test_a_stamp_needs_the_file(tmp_path):
     with pytest.raises(InputError, match=r'image\.nii\.gz cannot be used: No such file'):
         content_stamp(tmp_path / 'image.nii.gz')
@@ -143,6 +191,19 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert len(written.token) == 32
     assert _record(path).token != written.token
     assert [item.name for item in path.parent.iterdir()] == ['PreFreeSurfer.json']
+
+
+def test_a_record_says_the_versions_of_programs(tmp_path):
+    path = tmp_path / 'PreFreeSurfer.json'
+    _record(path, programs={'FSL': '6.0.7.1'})
+    assert read_record(path).programs == {'FSL': '6.0.7.1'}
+    content = json.loads(path.read_text())
+    assert content['Programs'] == {'FSL': '6.0.7.1'}
+    del content['Programs']  # as earlier versions wrote it
+    path.write_text(json.dumps(content))
+    assert read_record(path).programs == {}
+    path.write_text(json.dumps({**content, 'Programs': 'x'}))
+    assert read_record(path) is None
 
 
 @pytest.mark.parametrize('content', ['', '{', '[]', '{"Mark": {}}', '{"Mark": 1, "Token": 2}'])

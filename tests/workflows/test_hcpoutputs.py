@@ -67,7 +67,7 @@ class Study:
                 metric(ribbon / f'{hemi}.goodvoxels.32k_fs_LR.func.gii', np.ones(42))
         group = self.folders.results('ICAFIX_ALL')
         ica_folder(group / 'ICAFIX_ALL_hp0.ica', n=4, noise=(1, 3))
-        touch(group / f'{name}_ICAFIX_ALL_hp0_ICA_Classification_dualscreen.scene')
+        touch(group / f'{name}_ICAFIX_ALL_hp0_ICA_Classification_singlescreen.scene')
 
     def publish(self, done=FIX):
         workflow = init_hcp_outputs_wf(self.settings, self.session, done=done, versions=VERSIONS)
@@ -156,7 +156,7 @@ def test_a_series_says_what_was_done_with_it(study):
         'MotionRegression': False,
         'Components': f'{top}/ICAFIX_ALL/ICAFIX_ALL_hp0.ica',
         'Scene': f'{top}/ICAFIX_ALL/sub-01_ses-TP1_ICAFIX_ALL_hp0'
-        '_ICA_Classification_dualscreen.scene',
+        '_ICA_Classification_singlescreen.scene',
     }
 
 
@@ -288,7 +288,7 @@ def test_sessions_do_not_depend_on_each_other(study):
         study.settings,
         [study.session],
         done={study.session.name: ANATOMY},
-        versions=VERSIONS,
+        versions={study.session.name: VERSIONS},
     )
     nodes = workflow.list_node_names()
     start = hcp_outputs_wf_name(study.session)

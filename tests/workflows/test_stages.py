@@ -226,11 +226,21 @@ def test_labels_that_are_withdrawn(study, programs):
     execute(study)
     assert (ica / 'HandNoise.txt').exists()
     label_components(ica, noise='')
+    for kind in ('Signal', 'Noise'):
+        (ica / f'ReclassifyAs{kind}.txt').unlink()
     listed = execute(study)
-    assert names(listed) == ['ICAFIX', 'PostFix']
-    assert listed[0].why == 'it has to be done again'
-    assert not (ica / 'HandNoise.txt').exists()
+    assert names(listed) == ['ReApplyFix', 'ReApplyFix']
+    assert listed[0].why == 'it was made with something else: labelled noise'
+    assert 'ApplyHandReClassifications' in listed[0].command
+    assert (ica / 'ReclassifyAsNoise.txt').read_bytes() == b''
     assert not any(c.todo for c in walk(study.workflow()))
+
+    # No labels are lost by another FIX.
+    series = study.settings.paths.bids_dir.glob(f'sub-01/ses-TP1/func/*{RUNS[0]}_bold.nii.gz')
+    next(series).write_bytes(b'other')
+    commands = walk(study.workflow())
+    assert 'ICAFIX' in names(to_run(commands))
+    assert lacking_stages(commands, []) == []
 
 
 def test_labels_that_are_no_numbers(study):

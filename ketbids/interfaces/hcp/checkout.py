@@ -1,13 +1,15 @@
-"""The copy of the HCP pipelines: its version, and whether its scripts can be trusted."""
+"""The copy of the HCP pipelines: versions, and whether its scripts can be trusted."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ketbids.errors import ToolError
+from ketbids.interfaces.hcp.tools import freesurfer_version, fsl_version, workbench_version
 from ketbids.io.stages import read_record
 
 __all__ = ['MINIMUM_VERSION', 'check_script', 'other_versions', 'pipelines_version']
+__all__ += ['program_versions']
 
 #: Older scripts ignore options that they do not know, and then write to wrong places.
 MINIMUM_VERSION = (4, 8)
@@ -38,6 +40,29 @@ def pipelines_version(hcp_dir: Path) -> str | None:
     if _first_line(folder / 'candidate.txt') == base:
         return f'{base}-rc'
     return f'Post-{base}'
+
+
+def program_versions(hcp_dir: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Give the versions of the programs that a script would use now.
+
+    Parameters
+    ----------
+    hcp_dir : Path
+    environment : mapping of str to str
+        What the script sees.
+
+    Returns
+    -------
+    dict of str to str
+        By the name of the program; those that cannot be told are left out.
+    """
+    found = {
+        'HCPpipelines': (pipelines_version(hcp_dir) or '').removeprefix('v'),
+        'FSL': fsl_version(environment),
+        'FreeSurfer': freesurfer_version(environment),
+        'ConnectomeWorkbench': workbench_version(environment),
+    }
+    return {name: version for name, version in found.items() if version}
 
 
 def _first_line(path: Path) -> str | None:
@@ -102,7 +127,9 @@ def other_versions(session: str, records: Iterable[Path], hcp_dir: Path) -> list
     list of str
         At most one sentence.
     """
-    now = pipelines_version(hcp_dir) or 'unknown'
+    now = pipelines_version(hcp_dir)
+    if now is None:  # there are none: that is another matter
+        return []
     made: dict[str, list[str]] = {}
     for path in records:
         record = read_record(path)

@@ -15,7 +15,6 @@ from ketbids.interfaces.hcp.runscript import (
     yes_or_no,
 )
 from ketbids.interfaces.hcp.script import HcpScriptOutputSpec
-from ketbids.io.stages import broken
 
 __all__ = ['DeDriftAndResample', 'MSMAll']
 
@@ -238,7 +237,11 @@ class MSMAll(_Aligning):
         """List what is removed before the stage is done (again)."""
         if self._given('rerun', 'YES') == 'NO':
             return []
-        return [self._atlas / 'Results' / self.label, *self.expected()]
+        # The script takes this one as it is, even of a myelin map of before.
+        mesh = self.inputs.low_res_mesh
+        name = f'{self._session}.BiasField_{self.inputs.input_registration}.{mesh}k_fs_LR'
+        bias = self._atlas / f'fsaverage_LR{mesh}k' / f'{name}.dscalar.nii'
+        return [self._atlas / 'Results' / self.label, bias, *self.expected()]
 
 
 class _DeDriftInputSpec(RunScriptInputSpec):
@@ -320,7 +323,10 @@ class _DeDriftOutputSpec(HcpScriptOutputSpec):
     surfaces = traits.List(File(), desc='white, midthickness and pial surfaces, MNI space')
     native_surfaces = traits.List(File(), desc='the same in the space of the T1w image')
     vertex_areas = traits.List(File(), desc='areas of vertices, mm2')
-    maps = traits.List(File(), desc='resampled maps')
+    maps = traits.List(File(), desc='resampled maps; those of myelin with bias correction')
+    uncorrected_myelin_maps = traits.List(
+        File(), desc='resampled without bias correction; HCP pipelines up to 5.0.0 make none'
+    )
     dense_series = traits.List(File(), desc='resampled series of each run')
     dense_cleaned = traits.List(File(), desc='the same after FIX')
     joined_dense_cleaned = traits.List(File(), desc='of joined runs')
@@ -335,6 +341,7 @@ class DeDriftAndResample(_Aligning):
     _script = 'DeDriftAndResample/DeDriftAndResamplePipeline.sh'
     _stage = 'DeDriftAndResample'
     _variables = ('HCPPIPEDIR', 'CARET7DIR', 'FSLDIR', 'HCPCIFTIRWDIR')
+    _not_checked = ('uncorrected_myelin_maps',)
 
     @property
     def label(self) -> str:
@@ -419,8 +426,10 @@ class DeDriftAndResample(_Aligning):
         """Give surfaces and maps."""
         registration, session = self.registration, self.session
         kinds = [(side, kind) for side in 'LR' for kind in ('white', 'midthickness', 'pial')]
-        myelin = [f'{name}{end}' for name in self._myelin_maps for end in ('', '_BC')]
-        surfaces, native, areas, maps = [], [], [], []
+        corrected = [f'{name}_BC' for name in self._myelin_maps]
+        surfaces, native, areas = [], [], []
+        maps: dict[str, list[str]] = {'maps': [], 'uncorrected_myelin_maps': []}
+        kinds_of_maps = ((*self.inputs.maps, *corrected), self._myelin_maps)
         for number in self.inputs.low_res_meshes:
             mesh, folder = f'{number}k_fs_LR', f'fsaverage_LR{number}k'
             atlas, t1w = self.folders.atlas / folder, self.folders.t1w / folder
@@ -431,15 +440,16 @@ class DeDriftAndResample(_Aligning):
             native += [str(t1w / name) for name in files]
             area = f'{session}.midthickness_{registration}_va'
             areas += [str(t1w / f'{area}{end}.{mesh}.dscalar.nii') for end in ('', '_norm')]
-            maps += [
-                str(atlas / f'{session}.{name}_{registration}.{mesh}.dscalar.nii')
-                for name in (*self.inputs.maps, *myelin)
-            ]
+            for found, names_of_maps in zip(maps.values(), kinds_of_maps, strict=True):
+                found += [
+                    str(atlas / f'{session}.{name}_{registration}.{mesh}.dscalar.nii')
+                    for name in names_of_maps
+                ]
         return {
             'surfaces': surfaces,
             'native_surfaces': native,
             'vertex_areas': areas,
-            'maps': maps,
+            **{key: found for key, found in maps.items() if found},
         }
 
     @property
@@ -453,19 +463,21 @@ class DeDriftAndResample(_Aligning):
         """List what is removed before the stage is done (again)."""
         made = self._list_outputs()
         series = ('dense_series', 'dense_cleaned', 'joined_dense_cleaned', 'extracted')
-        found = [Path(path) for name in series for path in made.get(name, [])]
+        removed = (*series, *self._not_checked)
+        found = [Path(path) for name in removed for path in made.get(name, [])]
         if self.registration != self.inputs.registration_name:
             found += [Path(path) for path in made['spheres']]
-        return [*found, *(path for path in self._between() if broken(path))]
+        return [*found, *self._between()]
 
     def _between(self) -> list[Path]:
-        """List what FIX would take as it is, if a run before was interrupted."""
+        """List what FIX would take as it is, though it was made by another registration."""
         filtered = high_pass_string(self.inputs.high_pass)
         start = f'_Atlas_{self.registration}'
         runs = [run for group in self._groups for run in group]
         endings = (
             *(f'{start}{filtered}_vn.dtseries.nii', f'{start}_demean.dtseries.nii'),
-            *(f'{start}_vn.dscalar.nii', f'{start}_mean.dscalar.nii'),
+            *(f'{start}{filtered}_vn.dscalar.nii', f'{start}_mean.dscalar.nii'),
+            *(f'{start}_vn.dscalar.nii', f'{start}{filtered}.dtseries.nii'),
         )
         joined = self._given('multirun_fix_concat_names', [])
         found = [path for ending in endings for path in self._of(runs, ending)]

@@ -20,7 +20,11 @@ from nipype.interfaces.base import (
 )
 
 from ketbids.errors import KetbidsError, ToolError, UsageError
-from ketbids.interfaces.hcp.checkout import check_script, pipelines_version
+from ketbids.interfaces.hcp.checkout import (
+    check_script,
+    pipelines_version,
+    program_versions,
+)
 from ketbids.interfaces.hcp.options import (
     decimal,
     declared,
@@ -311,6 +315,8 @@ class HcpScript(CommandLine):
             environment = self._environment()
             self._check_before(environment)
             mark, tokens = self.mark(), self._tokens()
+            version = self.version
+            programs = program_versions(Path(self.inputs.hcp_dir), environment)
             record.unlink(missing_ok=True)
             remove_stale(self.stale(), self.folders.top)
             self._prepare(environment)
@@ -329,7 +335,8 @@ class HcpScript(CommandLine):
                 record,
                 mark=mark,
                 after=tokens,
-                version=self.version,
+                version=version,
+                programs=programs,
                 command=shlex.join(command),
                 outputs=stage.expected,
             )

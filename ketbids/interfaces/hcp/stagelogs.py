@@ -24,6 +24,13 @@ _MEMORY = (
     '(--nprocs, --mem-mb).'
 )
 
+_KILLED = (
+    'It was killed from outside. Either memory ran out: give the job more (32 GB are safe), or do '
+    'fewer sessions at once (--nprocs, --mem-mb). Or somebody or something ended it: scancel, the '
+    'end of the time of the job, an administrator; give it more time if that was too short. The '
+    'accounts of the scheduler say which it was (with Slurm: sacct).'
+)
+
 _ADVICE = (
     (
         r'no space left on device|disk quota exceeded',
@@ -35,10 +42,11 @@ _ADVICE = (
         'FreeSurfer found no valid licence: name its file with --fs-license-file.',
     ),
     (
-        r'bad_alloc|cannot allocate memory|out of memory|memoryerror|oom-kill|'
-        r'^killed\b|: killed\b',
+        r'bad_alloc|cannot allocate memory|out of memory|memoryerror|oom-kill',
         _MEMORY,
     ),
+    # bash says so of any program that gets SIGKILL; behind the number of its process.
+    (r'^killed\b|: killed\b|: line \d+: +\d+ killed\b', _KILLED),
     (
         r'libmw\w+|matlab runtime|matlab_compiler_runtime|mcr ?root|mclmcrrt',
         'MATLAB or its runtime is missing, or of another version than the programs were compiled '
@@ -78,7 +86,7 @@ def advice(text: str, code: int) -> str:
         if re.search(pattern, text, re.IGNORECASE | re.MULTILINE):
             return sentence
     if code in (-signal.SIGKILL, 128 + signal.SIGKILL):
-        return _MEMORY
+        return _KILLED
     if code in (-signal.SIGTERM, 128 + signal.SIGTERM):
         return 'It was ended from outside, as when the time of a job is over: give it more time.'
     return 'Correct what the log says.'

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from ketbids.errors import DISK_FULL, InputError, KetbidsError, disk_full
 from ketbids.interfaces.hcp import stagewatch
 from ketbids.interfaces.hcp.stagelogs import failure_message
+from ketbids.io.files import warn_without_locks
 from ketbids.io.stages import broken, read_record, to_disk
 
 __all__ = ['Stage', 'held', 'remove_stale', 'run_stage', 'session_held']
@@ -74,9 +75,9 @@ def _locked(path: Path, *, shared: bool, taken: Callable[[], str]) -> Iterator[B
         try:
             fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
-            # Some file systems know no locks: then nobody can be kept out.
             if error.errno in _TAKEN:
                 raise KetbidsError(taken()) from error
+            warn_without_locks(path)
         yield file
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 __all__ = ['MATLAB_MODES', 'MEMORY_GB', 'bare_version', 'freesurfer_version', 'fsl_version']
 __all__ += ['hcp_environment', 'hcp_version', 'matlab_mode', 'missing_modules', 'newer_parser']
-__all__ += ['runtime_release', 'script_uses', 'version_of', 'workbench_version']
+__all__ += ['runtime_release', 'script_uses', 'shows_scenes', 'syntax_error', 'version_of']
+__all__ += ['workbench_version']
 
 #: Memory that a stage has been seen or is expected to take for some hundred volumes, GB.
 MEMORY_GB = {
@@ -29,16 +30,23 @@ MATLAB_MODES = {0: 'MATLAB Runtime', 1: 'MATLAB', 2: 'Octave'}
 
 #: Seconds that a program may take to say its version.
 _PATIENCE = 60.0
-#: Variables that change what shells, Python or other tools do in the scripts.
-_DISTURBING = (
-    *('PYTHONPATH', 'PYTHONHOME', 'PYTHONSTARTUP', 'PYTHONUSERBASE', 'PYTHONWARNINGS'),
-    *('POSIXLY_CORRECT', 'BASH_ENV', 'ENV', 'CDPATH', 'GLOBIGNORE', 'SHELLOPTS', 'BASHOPTS'),
-    *('GREP_OPTIONS', 'PERL5OPT', 'LS_COLORS', 'HCPPIPE_HIDE_RC'),
+#: Variables that the scripts may see. recon-all writes all of them beside its results, so that
+#: nothing else gets there: neither what would disturb the scripts nor what is secret.
+_KNOWN = re.compile(
+    r'HOME|USER|LOGNAME|SHELL|TERM|TZ|OS|HOSTNAME|TMP|TEMP|TMPDIR|LC_\w+|SPECIES|CARET7DIR|MSM\w+|'
+    r'LD_LIBRARY_PATH|(FSL|FS_|FREESURFER|HCP|MCR|MATLAB|OCTAVE|OMP_|MKL_|OPENBLAS_|ITK_)\w*|'
+    r'(FUNCTIONALS|SUBJECTS|LOCAL|FMRI_ANALYSIS|MNI|MINC_BIN|MINC_LIB)_DIR|MNI_DATAPATH|'
+    r'(MNI_)?PERL5LIB|R_HOME|R_LIBS\w*|FIX_VERTEX_AREA|M?LM_LICENSE_FILE|CUDA_VISIBLE_DEVICES|'
+    r'(SLURM_JOB|PBS_JOB|JOB_)(ID|NAME)|KETBIDS_\w+'
 )
-#: recon-all writes its whole environment beside its results.
-_SECRET = re.compile(r'TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|API_?KEY|PRIVATE_?KEY|SSH_AUTH')
+#: Of these, what pretends another release, and what some program may take for a secret.
+_KEPT_OUT = re.compile(r'HCPPIPE_HIDE_RC|\w*(TOKEN|SECRET|PASSW|API_?KEY)\w*')
 #: Folders of the system's own programs.
 _SYSTEM = ('/usr/local/bin', '/usr/bin', '/bin')
+#: Variables that some scripts read without setting them, which ends those under ``set -u``:
+#: `BiasFieldCorrection_T1wOnly.sh` after 5.0.0; `ReApplyFix*.sh` of 4.8, where an empty one
+#: means that the settings of FIX say it.
+_UNSET = {'SPECIES': 'Human', 'FSL_FIX_MCR': ''}
 #: Folders of the checkout that releases before 4.4 want to be told.
 _PARTS = {
     'PreFS': 'PreFreeSurfer',
@@ -64,8 +72,8 @@ def hcp_environment(
     It is what ``SetUpHCPPipeline.sh``, ``fsl.sh`` and ``SetUpFreeSurfer.sh`` would set. What
     people set in the first of these wins if it is set already: ``FSLDIR``, ``FREESURFER_HOME``,
     ``CARET7DIR``, ``MSMBINDIR``, ``MSMCONFIGDIR``, ``HCPCIFTIRWDIR``, ``FSL_FIXDIR``,
-    ``MATLAB_COMPILER_RUNTIME``. Variables that disturb the scripts, shell functions, and
-    variables whose names tell of secrets are left out.
+    ``MATLAB_COMPILER_RUNTIME``; also ``SPECIES`` and ``FSL_FIX_MCR``, which some scripts read
+    and do not set. Of all others only those are passed on that the programs are known to read.
 
     Parameters
     ----------
@@ -84,7 +92,7 @@ def hcp_environment(
         What cannot be found out, for lack of a program, is not in it.
     """
     given = dict(os.environ if environment is None else environment)
-    made = {name: value for name, value in given.items() if _harmless(name)}
+    made = _UNSET | {name: value for name, value in given.items() if _harmless(name)}
     hcp_dir = hcp_dir.absolute()
     made |= {'HCPPIPEDIR': str(hcp_dir)} | _of_checkout(hcp_dir, given)
     path = [part for part in given.get('PATH', os.defpath).split(os.pathsep) if part]
@@ -113,9 +121,7 @@ def hcp_environment(
 
 def _harmless(name: str) -> bool:
     """Tell whether the scripts may see a variable."""
-    if name in _DISTURBING or name.startswith('BASH_FUNC_'):
-        return False
-    return not _SECRET.search(name.upper())
+    return bool(_KNOWN.fullmatch(name)) and not _KEPT_OUT.fullmatch(name.upper())
 
 
 def _of_checkout(hcp_dir: Path, given: Mapping[str, str]) -> dict[str, str]:
@@ -324,6 +330,49 @@ def workbench_version(environment: Mapping[str, str]) -> str | None:
     said = version_of(str(program), '-version', environment)
     found = re.search(r'(?im)^\s*version:?\s+v?(\d+(\.\d+)+)', said or '')
     return found[1] if found else None
+
+
+def shows_scenes(environment: Mapping[str, str]) -> bool:
+    """Tell whether ``wb_command`` can draw scenes, with which two stages end.
+
+    One that was built without OSMesa does not know the command, and fails. Without arguments,
+    the command only tells how it is used.
+    """
+    program = Path(environment.get('CARET7DIR', ''), 'wb_command')
+    return version_of(str(program), '-show-scene', environment) is not None
+
+
+def syntax_error(script: Path, environment: Mapping[str, str]) -> str | None:
+    """Let bash read a script, without running it.
+
+    Returns
+    -------
+    str or None
+        What bash says, such as ``line 170: syntax error``; None if it finds nothing, or if
+        there is no bash.
+    """
+    bash = shutil.which('bash', path=environment.get('PATH', ''))
+    if bash is None:
+        return None
+    try:
+        # Patterns that a script itself would switch on are no mistakes.
+        done = subprocess.run(  # noqa: S603
+            [bash, '-O', 'extglob', '-n', '--', str(script)],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors='replace',
+            check=False,
+            timeout=_PATIENCE,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    # After some errors bash goes on, and ends well.
+    lines = (line for line in done.stderr.splitlines() if line.startswith(f'{script}: '))
+    said = next((line for line in lines if ': warning: ' not in line), '')
+    found = said.removeprefix(f'{script}: ')
+    return found or ('syntax error' if done.returncode else None)
 
 
 def missing_modules(

@@ -1,7 +1,6 @@
 """How an image was acquired, from its sidecars, in the terms of FSL and the HCP pipelines."""
 
 import math
-import re
 import sys
 from collections.abc import Sequence
 from decimal import Decimal
@@ -16,18 +15,17 @@ from ketbids.io.raw.sidecars import Sidecars, sidecar_path
 __all__ = [
     'DIRECTIONS',
     'Found',
-    'acquisition_time',
     'as_axis',
     'as_number',
     'effective_echo_spacing',
+    'is_number',
     'is_siemens',
+    'manufacturer',
     'milliseconds',
     'phase_encoding',
     'readout_direction',
     'same_spacing',
     'sample_spacing',
-    'seconds_apart',
-    'shims',
     'template_size',
 ]
 
@@ -40,8 +38,10 @@ _AXES = {'i': 'x', 'j': 'y', 'k': 'z'}
 _READOUTS = tuple(f'{axis}{sign}' for axis in 'xyz' for sign in ('', '-'))
 
 #: Effective echo spacings of echo-planar imaging, s: from strong acceleration at 7 T (about
-#: 0.1 ms) to old gradients (1-2 ms). A value in ms or us is far outside.
-_ECHO_SPACINGS = (0.00005, 0.005)
+#: 0.1 ms) to old gradients (1-2 ms). A value in ms or us is far outside. Between the usual and the
+#: longest lie those that a readout time gives for images of a few lines.
+_ECHO_SPACINGS = (0.00005, 0.05)
+_USUAL_SPACING = 0.005
 #: Times between samples of anatomical images, s: the HCP has 2.1 and 7.4 us.
 _SAMPLE_SPACINGS = (0.0000005, 0.0001)
 #: Echo spacings that differ by more than this share are not the same.
@@ -49,15 +49,6 @@ _SAME_SPACING = 0.02
 
 #: Voxel sizes of the templates, mm.
 _TEMPLATES = ('0.7', '0.8', '1')
-
-#: Times as BIDS and as DICOM write them; converters leave out zeros before seconds.
-_TIMES = (
-    re.compile(r'(\d{1,2}):(\d{1,2}):(\d{1,2})(\.\d*)?'),
-    re.compile(r'(\d{2})(\d{2})(\d{2})(\.\d*)?'),
-)
-#: Date and time, with or without a time zone.
-_DATE_TIME = re.compile(r'(?:\d{4}-\d{2}-\d{2}[T ]|\d{8})(.+?)(?:Z|[+-]\d{2}:?\d{2})?')
-_DAY = 86400.0
 
 
 class Found(NamedTuple):
@@ -147,7 +138,8 @@ def effective_echo_spacing(image: RawImage, sidecars: Sidecars) -> Found:
     if spacing is not None:
         value, path = spacing
         _plausible(value, path, f'EffectiveEchoSpacing is {as_number(value)}')
-        return Found(value, _contradiction(image, sidecars, value, readout))
+        notes = (_contradiction(image, sidecars, value, readout), _unusual(image, value))
+        return Found(value, '; '.join(note for note in notes if note) or None)
     if readout is not None:
         lines, said_by = _lines(image, sidecars)
         value, path = readout[0] / (lines - 1), readout[1]
@@ -171,7 +163,8 @@ def effective_echo_spacing(image: RawImage, sidecars: Sidecars) -> Found:
         f'{image.path.name}: no EffectiveEchoSpacing; {value:.4g} s is {formula} of {path.name}, '
         f'N = {lines} ({said_by})'
     )
-    return Found(value, note)
+    unusual = _unusual(image, value)
+    return Found(value, f'{note}; {unusual}' if unusual else note)
 
 
 def same_spacing(one: float, other: float) -> bool:
@@ -256,7 +249,7 @@ def readout_direction(image: RawImage, sidecars: Sidecars, given: str | None = N
         return given
     slices, said_by = slice_plane(image, sidecars)
     phase = sidecars.value(image.path, 'InPlanePhaseEncodingDirectionDICOM')
-    maker = sidecars.value(image.path, 'Manufacturer')
+    maker = manufacturer(image, sidecars)
     if slices not in ('sagittal', None):
         what = f'its slices are {slices} ({said_by})'
     elif phase is not None and phase[0] != 'ROW':
@@ -264,8 +257,8 @@ def readout_direction(image: RawImage, sidecars: Sidecars, given: str | None = N
             'its phase encoding does not run from front to back '
             f'(InPlanePhaseEncodingDirectionDICOM in {phase[1].name})'
         )
-    elif maker is not None and not is_siemens(image, sidecars):
-        what = f'the polarity on scanners of {maker[0]} is not that of Siemens for certain'
+    elif maker and not is_siemens(image, sidecars):
+        what = f'the polarity on scanners of {maker} is not that of Siemens for certain'
     else:
         return 'z'
     raise InputError(
@@ -291,52 +284,6 @@ def template_size(zooms: Sequence[float]) -> str:
     return min(_TEMPLATES, key=lambda size: round(abs(float(size) - smallest), 6))
 
 
-def acquisition_time(image: RawImage, sidecars: Sidecars) -> float | None:
-    """Find the time of day at which an image was acquired, s; None if nothing says so.
-
-    Raises
-    ------
-    InputError
-        If ``AcquisitionTime`` or ``AcquisitionDateTime`` is not a time.
-    """
-    for key in ('AcquisitionTime', 'AcquisitionDateTime'):
-        found = sidecars.value(image.path, key)
-        if found is None:
-            continue
-        value, path = found
-        clock = value.strip() if isinstance(value, str) else ''
-        dated = _DATE_TIME.fullmatch(clock)
-        if dated and key == 'AcquisitionDateTime':
-            clock = dated[1]
-        match = next((match for time in _TIMES if (match := time.fullmatch(clock))), None)
-        hours, minutes, seconds = (int(match[i]) for i in (1, 2, 3)) if match else (99, 0, 0)
-        if not (hours < 24 and minutes < 60 and seconds <= 60):
-            raise InputError(
-                f'{path}: {key} is {value!r}; it must be a time such as "10:20:30.5". Correct or '
-                'remove it.'
-            )
-        assert match is not None
-        return hours * 3600 + minutes * 60 + seconds + float(f'0{match[4] or ".0"}')
-    return None
-
-
-def seconds_apart(one: float, other: float) -> float:
-    """Give the time between two times of day, s; a session may go past midnight."""
-    apart = abs(one - other) % _DAY
-    return min(apart, _DAY - apart)
-
-
-def shims(image: RawImage, sidecars: Sidecars) -> tuple[float, ...] | None:
-    """Give the shim settings; None if nothing says them."""
-    found = sidecars.value(image.path, 'ShimSetting')
-    if found is None:
-        return None
-    value, path = found
-    if not isinstance(value, list) or not all(_is_number(item) for item in value):
-        raise InputError(f'{path}: ShimSetting is {value!r}; it must be a list of numbers.')
-    return tuple(float(item) for item in value)
-
-
 def milliseconds(later: float, earlier: float) -> float:
     """Give the difference of two times in s, in ms, without the error of binary fractions."""
     difference = (Decimal(repr(float(later))) - Decimal(repr(float(earlier)))) * 1000
@@ -345,8 +292,13 @@ def milliseconds(later: float, earlier: float) -> float:
 
 def is_siemens(image: RawImage, sidecars: Sidecars) -> bool:
     """Tell if ``Manufacturer`` is Siemens."""
+    return 'siemens' in manufacturer(image, sidecars).lower()
+
+
+def manufacturer(image: RawImage, sidecars: Sidecars) -> str:
+    """Give what ``Manufacturer`` says; empty text if it is missing or says nothing."""
     found = sidecars.value(image.path, 'Manufacturer')
-    return found is not None and 'siemens' in str(found[0]).lower()
+    return '' if found is None else str(found[0]).strip()
 
 
 def _plausible(spacing: float, path: Path, said: str, computed: float | None = None) -> None:
@@ -361,11 +313,21 @@ def _plausible(spacing: float, path: Path, said: str, computed: float | None = N
     )
 
 
+def _unusual(image: RawImage, spacing: float) -> str | None:
+    if spacing <= _USUAL_SPACING:
+        return None
+    return (
+        f'{image.path.name}: an effective echo spacing of {spacing:.3g} s is unusually long (the '
+        f'usual is up to {as_number(_USUAL_SPACING)} s)'
+    )
+
+
 def _contradiction(
     image: RawImage, sidecars: Sidecars, spacing: float, readout: tuple[float, Path] | None
 ) -> str | None:
     """Say that the readout time is of another echo spacing."""
-    if readout is None or sidecars.value(image.path, 'PhaseEncodingDirection') is None:
+    directed = sidecars.value(image.path, 'PhaseEncodingDirection') is not None
+    if readout is None or image.broken or not directed:
         return None
     lines, _ = _lines(image, sidecars)
     other = readout[0] / (lines - 1)
@@ -387,7 +349,10 @@ def _lines(image: RawImage, sidecars: Sidecars) -> tuple[int, str]:
                 'lines of the image along the phase encoding.'
             )
         return int(found[0]), 'ReconMatrixPE'
-    size = image.shape['ijk'.index(phase_encoding(image, sidecars)[0])]
+    axis = 'ijk'.index(phase_encoding(image, sidecars)[0])
+    if image.broken:
+        raise InputError(image.broken)
+    size = image.shape[axis]
     if size < 2:
         raise InputError(f'{image.path} has one voxel along the phase encoding: it is no image.')
     return size, 'size of the image along the phase encoding'
@@ -398,12 +363,13 @@ def _positive(image: RawImage, key: str, sidecars: Sidecars) -> tuple[float, Pat
     if found is None:
         return None
     value, path = found
-    if not _is_number(value) or value <= 0:
+    if not is_number(value) or value <= 0:
         raise InputError(f'{path}: {key} is {value!r}; it must be a number above 0.')
     return float(value), path
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Tell if a value of a sidecar is a number that is finite."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) <= sys.float_info.max

@@ -7,7 +7,7 @@ from pathlib import Path
 from ketbids.errors import InputError
 from ketbids.io.filters import BidsFilter, raw_labels
 from ketbids.io.folders import labels_of
-from ketbids.io.raw.images import RawImage, duplicates, product, read_image
+from ketbids.io.raw.images import RawImage, duplicates, product, try_image
 from ketbids.io.raw.sidecars import suffix_of
 
 __all__ = ['choose_images', 'is_phase', 'read_volumes']
@@ -57,10 +57,7 @@ def choose_images(
     labels = {path: raw_labels(labels_of(path.name)) for path in present}
     found = [path for path in present if chosen_by.admits(labels[path])]
     if present and not found and optional:
-        return (
-            [],
-            f'{name}: {_names(present)} is not what the filter asks for; no {suffix} is used',
-        )
+        return [], f'{_names(present)} is not what the filter asks for; no {suffix} is used'
     if present and not found:
         raise InputError(
             f'{name}: no {suffix} image is what the filter asks for, {_as_json(chosen_by)}. There '
@@ -81,10 +78,10 @@ def choose_images(
         )
         if not named:
             raise InputError(_say_which(found, suffix, labels, differing, name))
-        note = f'{name}: {suffix} is the average of {_names(found)}, as the filter asks for'
+        note = f'{suffix} is the average of {_names(found)}, as the filter asks for'
     elif len(present) > 1:
         others = [path for path in present if path not in found]
-        note = f'{name}: {suffix} is {found[0].name}, as the filter asks for, not {_names(others)}'
+        note = f'{suffix} is {found[0].name}, as the filter asks for, not {_names(others)}'
     return found, note
 
 
@@ -114,30 +111,33 @@ def _say_which(
     )
 
 
-def read_volumes(paths: Sequence[Path]) -> list[RawImage]:
+def read_volumes(paths: Sequence[Path]) -> tuple[list[RawImage], list[str]]:
     """Read the headers of anatomical images of one kind.
 
-    Raises
-    ------
-    InputError
-        If one cannot be read or is no single volume, or their voxel sizes differ.
+    Returns
+    -------
+    images : list of RawImage
+    problems : list of str
+        Images that cannot be read or are no single volume, or whose voxel sizes differ.
     """
-    images = [read_image(path) for path in paths]
-    for image in images:
+    images = [try_image(path) for path in paths]
+    problems = [image.broken for image in images if image.broken]
+    read = [image for image in images if not image.broken]
+    for image in read:
         if len(image.shape) != 3:
-            raise InputError(
+            problems.append(
                 f'{image.path} has {image.n_volumes} volumes ({product(image.shape)}), but an '
                 f'anatomical image is one. Make one of them, or take the {image.suffix} image '
                 'that the scanner has combined.'
             )
-    for image in images[1:]:
-        first = images[0]
-        if any(abs(a - b) > 0.05 for a, b in zip(image.zooms, first.zooms, strict=True)):
-            raise InputError(
-                f'{first.path} has voxels of {product(first.zooms)} mm, {image.path.name} of '
-                f'{product(image.zooms)} mm: such images are not averaged. Choose one of them.'
+    for image in read[1:]:
+        sizes = [item.zooms[:3] for item in (read[0], image)]
+        if any(abs(a - b) > 0.05 for a, b in zip(*sizes, strict=True)):
+            problems.append(
+                f'{read[0].path} has voxels of {product(sizes[0])} mm, {image.path.name} of '
+                f'{product(sizes[1])} mm: such images are not averaged. Choose one of them.'
             )
-    return images
+    return images, problems
 
 
 def _names(paths: Sequence[Path]) -> str:

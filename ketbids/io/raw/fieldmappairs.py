@@ -10,22 +10,21 @@ from ketbids.errors import InputError
 from ketbids.io.hcpinputs import GradientEcho, SpinEcho
 from ketbids.io.raw.acquisition import (
     Found,
-    acquisition_time,
     as_axis,
     as_number,
     effective_echo_spacing,
     is_siemens,
+    manufacturer,
     milliseconds,
     phase_encoding,
     same_spacing,
-    seconds_apart,
-    shims,
 )
 from ketbids.io.raw.images import RawImage
+from ketbids.io.raw.nearness import acquisition_time, seconds_apart, shims
 from ketbids.io.raw.orientation import unsupported_orientation, voxel_axes
 from ketbids.io.raw.sidecars import Sidecars, sidecar_path
 
-__all__ = ['EchoPlanar', 'Pair', 'Ranking', 'misfit', 'phase_differences', 'rank', 'spin_echoes']
+__all__ = ['EchoPlanar', 'Pair', 'SpinEchoes', 'misfit', 'phase_differences', 'spin_echoes']
 
 #: Voxel sizes that differ less are the same, mm.
 _SAME_SIZE = 0.01
@@ -58,15 +57,17 @@ class EchoPlanar:
     shims: tuple[float, ...] | None
 
     @classmethod
-    def read(cls, image: RawImage, sidecars: Sidecars) -> 'EchoPlanar':
-        """Read what the sidecars say of an image; InputError as in `acquisition`."""
-        return cls(
-            image,
-            phase_encoding(image, sidecars),
-            effective_echo_spacing(image, sidecars),
-            acquisition_time(image, sidecars),
-            shims(image, sidecars),
-        )
+    def read(cls, image: RawImage, sidecars: Sidecars, problems: list[str]) -> 'EchoPlanar | None':
+        """Read what the sidecars say of an image; None with everything that is wrong."""
+        before = len(problems)
+        if image.broken:
+            problems.append(image.broken)
+        direction = noted(problems, phase_encoding, image, sidecars)
+        spacing = noted(problems, effective_echo_spacing, image, sidecars)
+        if direction is None or spacing is None or len(problems) > before:
+            return None
+        time = acquisition_time(image, sidecars)
+        return cls(image, direction, spacing, time, shims(image, sidecars))
 
 
 class Pair(NamedTuple):
@@ -96,50 +97,41 @@ class Pair(NamedTuple):
         )
 
 
-class Ranking(NamedTuple):
-    """How near a field map is to the image that it is for; the smaller, the nearer."""
+class SpinEchoes(NamedTuple):
+    """What can be made of echo-planar images.
 
-    shims: int
-    distance: float
-    start: float
-    names: tuple[str, ...]
+    Attributes
+    ----------
+    pairs : list of Pair
+    problems : list of str
+        Files that cannot be read; keys that are missing or wrong; why two images are no pair.
+    lonely : str
+        Why there is no pair though nothing is wrong: the other polarity is missing. Else empty.
+    notes : list of str
+        Where echo spacings are from, if they had to be computed.
+    """
 
-    @property
-    def shimmed(self) -> str:
-        """How the shim settings are; empty if that is not known."""
-        return ('with the same shim settings', '', 'with other shim settings')[self.shims]
-
-    @property
-    def reason(self) -> str:
-        """Why the best one is the best, in words."""
-        words = [self.shimmed] if self.shimmed else []
-        if math.isinf(self.distance):
-            words += ['the first by name, since AcquisitionTime is missing']
-        else:
-            words += [f'nearest in time ({self.distance:.0f} s)']
-        return ', '.join(words)
+    pairs: list[Pair]
+    problems: list[str]
+    lonely: str = ''
+    notes: Sequence[str] = ()
 
 
-def rank(images: Sequence[RawImage], target: RawImage, sidecars: Sidecars) -> Ranking:
-    """Rank a field map: same shims first, then the nearest in time, then the earlier."""
-    wanted, own = shims(target, sidecars), [shims(image, sidecars) for image in images]
-    if wanted is None or None in own:
-        shimmed = 1
-    else:
-        shimmed = 0 if all(item == wanted for item in own) else 2
-    now = acquisition_time(target, sidecars)
-    times = [acquisition_time(image, sidecars) for image in images]
-    known = [time for time in times if time is not None]
-    distance, start = math.inf, math.inf
-    if now is not None and len(known) == len(times):
-        apart = sum(seconds_apart(time, now) for time in known) / len(known)
-        distance, start = round(apart, 3), min(known)
-    return Ranking(shimmed, distance, start, tuple(image.path.name for image in images))
+def noted(
+    problems: list[str],
+    read: Callable[[RawImage, Sidecars], _T],
+    image: RawImage,
+    sidecars: Sidecars,
+) -> _T | None:
+    """Read something of an image; None with a problem if that cannot be."""
+    try:
+        return read(image, sidecars)
+    except InputError as error:
+        problems.append(str(error))
+        return None
 
 
-def spin_echoes(
-    images: Sequence[RawImage], sidecars: Sidecars
-) -> tuple[list[Pair], list[str], list[str]]:
+def spin_echoes(images: Sequence[RawImage], sidecars: Sidecars) -> SpinEchoes:
     """Make pairs of images with opposite phase encoding.
 
     An image is paired with the one of the opposite polarity that is most like it: same shims,
@@ -153,19 +145,11 @@ def spin_echoes(
 
     Returns
     -------
-    pairs : list of Pair
-    problems : list of str
-        Keys that are missing or wrong. If there is no pair, also why.
-    notes : list of str
-        Where echo spacings are from, if they had to be computed.
+    SpinEchoes
     """
-    read: list[EchoPlanar] = []
     problems: list[str] = []
-    for image in images:
-        try:
-            read.append(EchoPlanar.read(image, sidecars))
-        except InputError as error:
-            problems.append(str(error))
+    found = [EchoPlanar.read(image, sidecars, problems) for image in images]
+    read = [item for item in found if item is not None]
     usable = [item for item in read if item.image.suffix != 'bold']
     negatives = [item for item in usable if item.direction.endswith('-')]
     positives = [item for item in usable if not item.direction.endswith('-')]
@@ -175,12 +159,12 @@ def spin_echoes(
         if both[0].direction[0] == both[1].direction[0]
     ]
     if not opposite:
-        return [], problems or [_one_polarity(read, usable)], []
+        return SpinEchoes([], problems, '' if problems else _one_polarity(read, usable))
     differing = {pair: _differing(pair) for pair in opposite}
     pairs = [pair for pair in opposite if differing[pair] is None]
     if not pairs:
         best = min(opposite, key=_likeness)
-        return [], [*problems, str(differing[best])], []
+        return SpinEchoes([], [*problems, str(differing[best])])
     likeness = {pair: _likeness(pair) for pair in pairs}
     of_negative = _best(pairs, likeness, lambda pair: pair.negative)
     of_positive = _best(pairs, likeness, lambda pair: pair.positive)
@@ -190,7 +174,7 @@ def spin_echoes(
         if likeness[pair] == of_negative[pair.negative] == of_positive[pair.positive]
     ]
     notes = [item.spacing.note for pair in pairs for item in pair if item.spacing.note]
-    return pairs, problems, list(dict.fromkeys(notes))
+    return SpinEchoes(pairs, problems, '', list(dict.fromkeys(notes)))
 
 
 def _best(
@@ -221,8 +205,8 @@ def _one_polarity(read: Sequence[EchoPlanar], usable: Sequence[EchoPlanar]) -> s
     series = [item for item in read if item not in usable]
     if not usable:
         return (
-            f'{said}: whole series cannot be used as field maps. Write B0FieldIdentifier into the '
-            'sidecars of their SBRef images instead.'
+            f'whole series ({said}) cannot be used as field maps. Write B0FieldIdentifier into '
+            'the sidecars of their SBRef images instead.'
         )
     if series:
         name = sidecar_path(series[0].image.path).name.replace('_bold.json', '_sbref.json')
@@ -232,11 +216,11 @@ def _one_polarity(read: Sequence[EchoPlanar], usable: Sequence[EchoPlanar]) -> s
     axes = {item.direction[0] for item in usable}
     signs = {item.direction for item in usable}
     if len(axes) > 1 and len(signs) > 1:
-        return f'The phase encodings of {said} have no axis in common: {hint}'
+        return f'the phase encodings of {said} have no axis in common: {hint}'
     direction = usable[0].direction
     other = direction[0] if direction.endswith('-') else f'{direction}-'
     return (
-        f'Only one polarity of the phase encoding is there to correct distortion: {said}, and '
+        f'only one polarity of the phase encoding is there to correct distortion: {said}, and '
         f'none with {other}. {hint}'
     )
 
@@ -282,6 +266,8 @@ def misfit(pair: Pair, target: RawImage, sidecars: Sidecars) -> str | None:
     InputError
         If the sidecars of the series do not say how it was acquired.
     """
+    if target.broken:
+        return target.broken
     start = f'{target.path} and its field map ({pair.names}) '
     grid = _grid(target, pair.negative.image)
     if grid:
@@ -352,17 +338,23 @@ def phase_differences(
 def _gradient_echo(
     phase: RawImage, everything: Sequence[RawImage], sidecars: Sidecars
 ) -> GradientEcho:
-    magnitudes = {
+    if phase.broken:
+        raise InputError(phase.broken)
+    of_phase = {
         image.suffix: image
         for image in everything
         if image.suffix in ('magnitude1', 'magnitude2') and image.labels == phase.labels
     }
-    if not is_siemens(phase, sidecars):
+    magnitudes = {suffix: image for suffix, image in of_phase.items() if not image.broken}
+    maker = manufacturer(phase, sidecars)
+    if maker and not is_siemens(phase, sidecars):
         raise InputError(
-            f'{sidecar_path(phase.path)}: Manufacturer is missing or not Siemens, and '
-            'gradient-echo field maps of other scanners are not supported. Write it there if it '
-            'is one of Siemens.'
+            f'{sidecar_path(phase.path)}: Manufacturer is {maker!r}, and gradient-echo field maps '
+            'of other scanners than those of Siemens are not supported. Leave it out by the query '
+            'fmap of --bids-filter-file, or give spin-echo field maps.'
         )
+    if of_phase and not magnitudes:
+        raise InputError(of_phase[min(of_phase)].broken)
     if not magnitudes:
         name = phase.path.name.replace('_phasediff.', '_magnitude1.')
         raise InputError(f'{phase.path}: its magnitude image {name} is missing.')
@@ -370,7 +362,7 @@ def _gradient_echo(
     grid = _grid(phase, magnitude)
     if grid:
         raise InputError(f'{phase.path} and {magnitude.path} have {grid}: convert them again.')
-    early, late = (_echo_time(phase, magnitudes, number, sidecars) for number in (1, 2))
+    early, late = (_echo_time(phase, of_phase, number, sidecars) for number in (1, 2))
     difference = milliseconds(late, early)
     if not _ECHO_DIFFERENCES[0] <= difference <= _ECHO_DIFFERENCES[1]:
         raise InputError(

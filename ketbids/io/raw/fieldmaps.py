@@ -5,17 +5,16 @@ from typing import NamedTuple
 
 from ketbids.errors import InputError
 from ketbids.io.hcpinputs import FieldMap
-from ketbids.io.raw.acquisition import phase_encoding
+from ketbids.io.raw.acquisition import manufacturer, phase_encoding
 from ketbids.io.raw.fieldmappairs import (
     Pair,
-    Ranking,
     misfit,
     phase_differences,
-    rank,
     spin_echoes,
 )
 from ketbids.io.raw.images import RawImage
 from ketbids.io.raw.intended import MapSet, field_sources, find_field_maps, relative_path
+from ketbids.io.raw.nearness import Ranking, odd_values, rank
 from ketbids.io.raw.orientation import patient_direction, unsupported_orientation, voxel_axes
 from ketbids.io.raw.sidecars import Sidecars, sidecar_path
 
@@ -41,15 +40,18 @@ class Choice(NamedTuple):
         What was chosen, and why.
     problems : tuple of str
         Why there is none, though there should be. Not empty: `field_map` is None.
-    lacking : str or None
-        That there is none for this image, which the HCP's way of processing needs; its legacy
-        mode does without. Not None: `field_map` is None and there are no problems.
+    lacking : tuple of str
+        Why there is none for this image, which the HCP's way of processing needs; its legacy
+        mode does without. Not empty: `field_map` is None and there are no problems.
+    candidates : tuple of RawImage
+        Images that some key says are for this one, and those of `field_map`.
     """
 
     field_map: FieldMap | None
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
-    lacking: str | None = None
+    lacking: tuple[str, ...] = ()
+    candidates: tuple[RawImage, ...] = ()
 
 
 class _Wanted(NamedTuple):
@@ -59,13 +61,18 @@ class _Wanted(NamedTuple):
     why: str
 
 
-def choose_field_map(target: RawImage, sets: Sequence[MapSet], sidecars: Sidecars) -> Choice:
+def choose_field_map(
+    target: RawImage,
+    sets: Sequence[MapSet],
+    sidecars: Sidecars,
+    reference: RawImage | None = None,
+) -> Choice:
     """Choose the field map of an image.
 
     Those that ``B0FieldSource`` of the image names, else those whose ``IntendedFor`` names the
-    image; for a T1w or T2w image that has none, any of the session. Spin echoes go before
-    gradient echoes; of several, those with the shim settings of the image, then the nearest in
-    time, then the earlier.
+    image, else those that are so for the single-band reference of the series; for a T1w or T2w
+    image that has none, any of the session. Spin echoes go before gradient echoes; of several,
+    those with the shim settings of the image, then the nearest in time, then the earlier.
 
     Parameters
     ----------
@@ -74,6 +81,8 @@ def choose_field_map(target: RawImage, sets: Sequence[MapSet], sidecars: Sidecar
     sets : sequence of MapSet
         Field maps of the session, of `find_field_maps`.
     sidecars : Sidecars
+    reference : RawImage, optional
+        Single-band reference image of the series.
 
     Returns
     -------
@@ -81,34 +90,37 @@ def choose_field_map(target: RawImage, sets: Sequence[MapSet], sidecars: Sidecar
         Nothing is raised: what is wrong with the data is in its `problems`.
     """
     try:
-        wanted = _wanted(target, sets, sidecars)
-        if isinstance(wanted, Choice):
-            return wanted
-        everything = tuple(image for images in sets for image in images.images)
-        return _choose(target, wanted, everything, sidecars)
+        wanted = _wanted(target, sets, sidecars, reference)
     except InputError as error:
         return Choice(None, problems=(str(error),))
+    if isinstance(wanted, Choice):
+        return wanted
+    everything = tuple(image for images in sets for image in images.images)
+    named = [image for group in wanted.groups for image in group if wanted.why != _FREE]
+    try:
+        choice = _choose(target, wanted, everything, sidecars)
+    except InputError as error:
+        choice = Choice(None, problems=(str(error),))
+    taken = choice.field_map.files if choice.field_map else ()
+    named += [image for image in everything if image.path in taken]
+    return choice._replace(candidates=tuple(dict.fromkeys(named)))
 
 
-def _wanted(target: RawImage, sets: Sequence[MapSet], sidecars: Sidecars) -> _Wanted | Choice:
-    sources = field_sources(target, sidecars)
-    if sources:
-        found = sidecars.value(target.path, 'B0FieldSource')
-        assert found is not None
-        groups = tuple(images.images for images in sets if images.identifier in sources)
-        if groups:
-            return _Wanted(groups, f'by B0FieldSource ({", ".join(sources)})')
-        return Choice(
-            None,
-            problems=(
-                f'{found[1]}: B0FieldSource is {", ".join(sources)}, and no image of the session '
-                'says so in B0FieldIdentifier. Write it into the sidecars of the field maps.',
-            ),
-        )
+def _wanted(
+    target: RawImage, sets: Sequence[MapSet], sidecars: Sidecars, reference: RawImage | None
+) -> _Wanted | Choice:
     everything = next((images for images in sets if not images.identifier), None)
-    intended = everything.intended_for(target, sidecars) if everything else ()
-    if intended:
-        return _Wanted((intended,), 'by IntendedFor')
+    for image in (target, reference):
+        if image is None:
+            continue
+        of = '' if image is target else f' of its SBRef {image.path.name} only'
+        found = _sources(image, sets, sidecars, of)
+        if found is not None:
+            return found
+        intended = everything.intended_for(image, sidecars) if everything else ()
+        if intended:
+            only = of and f', which names{of.removeprefix(" of")}'
+            return _Wanted((intended,), f'by IntendedFor{only}')
     maps = [image for image in everything.images if image.suffix in _MAPS] if everything else []
     if target.datatype == 'anat' and (maps or len(sets) > 1):
         assert everything is not None
@@ -116,25 +128,40 @@ def _wanted(target: RawImage, sets: Sequence[MapSet], sidecars: Sidecars) -> _Wa
         groups = (*([free] if free else []), *(s.images for s in sets if s.identifier))
         return _Wanted(groups, _FREE)
     if not maps:
-        return Choice(None, lacking=_no_map(target))
+        none = 'there is no field map (sub-*/[ses-*/]fmap) to correct its distortion.'
+        return Choice(None, lacking=(none,))
     assert everything is not None
     main = [image for image in maps if image.suffix in _FIELDS] or maps
-    advice = ' '.join((_not_intended(target, main, sidecars), *everything.notes))
-    said = all(everything.targets.get(i.path) or i.path in everything.identified for i in main)
-    return Choice(None, lacking=advice) if said else Choice(None, problems=(advice,))
-
-
-def _no_map(target: RawImage) -> str:
-    return (
-        f'{target.path}: there is no field map (sub-*/[ses-*/]fmap) to correct its distortion. '
-        'With --processing-mode legacy it is left as it is.'
+    return Choice(
+        None, lacking=(' '.join((_not_intended(target, main, sidecars), *everything.notes)),)
     )
+
+
+def _sources(
+    image: RawImage, sets: Sequence[MapSet], sidecars: Sidecars, of: str
+) -> _Wanted | Choice | None:
+    """What B0FieldSource of an image says, if anything."""
+    sources = field_sources(image, sidecars)
+    if sources:
+        found = sidecars.value(image.path, 'B0FieldSource')
+        assert found is not None
+        groups = tuple(images.images for images in sets if images.identifier in sources)
+        if groups:
+            return _Wanted(groups, f'by B0FieldSource ({", ".join(sources)}){of}')
+        return Choice(
+            None,
+            problems=(
+                f'{found[1]}: B0FieldSource is {", ".join(sources)}, and no image of the session '
+                'says so in B0FieldIdentifier. Write it into the sidecars of the field maps.',
+            ),
+        )
+    return None
 
 
 def _not_intended(target: RawImage, maps: Sequence[RawImage], sidecars: Sidecars) -> str:
     files = ', '.join(str(sidecar_path(image.path)) for image in maps)
     return (
-        f'{target.path}: no field map is intended for it. Write IntendedFor '
+        'no field map is intended for it. Write IntendedFor '
         f'("bids::{relative_path(target.path, sidecars)}") into those of {files} that are; or '
         f'B0FieldIdentifier there, and the same as B0FieldSource into {sidecar_path(target.path)}.'
     )
@@ -145,45 +172,66 @@ def _choose(
 ) -> Choice:
     pairs: list[Pair] = []
     problems: list[str] = []
+    lonely: list[str] = []
     notes: list[str] = []
+    images = list(dict.fromkeys(image for group in wanted.groups for image in group))
     for group in wanted.groups:
         planar = [image for image in group if image.suffix in _ECHO_PLANAR]
         if planar:
-            more, wrong, said = spin_echoes(planar, sidecars)
-            pairs += [pair for pair in more if pair not in pairs]
-            problems += wrong
-            notes += said
+            found = spin_echoes(planar, sidecars)
+            pairs += [pair for pair in found.pairs if pair not in pairs]
+            problems += found.problems
+            lonely += [found.lonely] if found.lonely else []
+            notes += found.notes
+    # Of those that are meant for a series, none is passed over in silence.
+    free = wanted.why == _FREE
     anatomical = target.datatype == 'anat'
-    if pairs and (anatomical or not problems):
-        return _spin_echo(target, pairs, wanted.why, notes, sidecars)
-    images = [image for group in wanted.groups for image in group]
+    unread = [image.broken for image in images if image.broken]
+    if pairs and (anatomical or not (problems or lonely)):
+        doubts = [f'{text} It is not used.' for text in unread]
+        doubts += odd_values([target, *images], sidecars) if len(images) > 2 else []
+        choice = _spin_echo(target, pairs, wanted.why, notes, sidecars)
+        return choice._replace(notes=(*choice.notes, *doubts)) if choice.field_map else choice
     maps, wrong = phase_differences(images, everything, sidecars)
-    if maps and (anatomical or not problems):
+    if maps and (anatomical or not (problems or lonely)):
         if not anatomical and (wrong := [*wrong, *_unsupported([target])]):
             return Choice(None, problems=tuple(wrong))
         ranked = sorted((rank([phase], target, sidecars), i) for i, (phase, _) in enumerate(maps))
         best, index = ranked[0]
-        return Choice(maps[index][1], (_said(target, best.names, wanted.why, best, len(maps)),))
+        phase, field_map = maps[index]
+        said = [_said(target, best.names, wanted.why, best, len(maps))]
+        if not manufacturer(phase, sidecars):
+            said.append(
+                f'{phase.path.name}: Manufacturer is missing; it is taken as one of Siemens'
+            )
+        said += odd_values([target, *images], sidecars) if len(maps) > 1 else []
+        return Choice(field_map, (*said, *(f'{text} It is not used.' for text in unread)))
     problems += wrong
+    if lonely and (problems or maps):
+        problems += [text if free else f'{target.path}: {text}' for text in lonely]
+    elif lonely:
+        return Choice(None, lacking=tuple(dict.fromkeys(lonely)))
     if not problems:
         names = ', '.join(str(image.path) for image in images)
         problems = [
             f'{target.path}: its field map ({names}) lacks the image of the field, such as a '
             'phasediff or a pair of epi. Add it.'
         ]
-    return _none(target, problems, wanted.why)
+    return _none(problems, free and not unread)
 
 
-def _none(target: RawImage, problems: Sequence[str], why: str) -> Choice:
+def _none(problems: Sequence[str], free: bool) -> Choice:
+    """Give no field map; one that is for nothing in particular need not be mended."""
     problems = tuple(dict.fromkeys(problems))
-    if why != _FREE:
-        return Choice(None, problems=problems)
-    said = ' '.join(problems)
-    return Choice(None, lacking=f'{target.path}: no field map of the session can be used. {said}')
+    return Choice(None, lacking=problems) if free else Choice(None, problems=problems)
 
 
 def _spin_echo(
-    target: RawImage, pairs: Sequence[Pair], why: str, notes: Sequence[str], sidecars: Sidecars
+    target: RawImage,
+    pairs: Sequence[Pair],
+    why: str,
+    notes: Sequence[str],
+    sidecars: Sidecars,
 ) -> Choice:
     """Choose a pair."""
     ranked = sorted((rank(pair.images, target, sidecars), i) for i, pair in enumerate(pairs))
@@ -205,7 +253,7 @@ def _spin_echo(
             if item.image.suffix != 'epi'
         ]
         return Choice(pair.field_map, tuple(said))
-    return _none(target, wrong, why)
+    return _none(wrong, why == _FREE)
 
 
 def _unusable(pair: Pair, target: RawImage, sidecars: Sidecars) -> str | None:
@@ -246,7 +294,7 @@ def contradictions(images: Sequence[RawImage], sidecars: Sidecars) -> list[str]:
     Parameters
     ----------
     images : sequence of RawImage
-        All images of the session.
+        Images that are used.
     sidecars : Sidecars
 
     Returns
@@ -256,7 +304,11 @@ def contradictions(images: Sequence[RawImage], sidecars: Sidecars) -> list[str]:
     """
     directions: dict[RawImage, str] = {}
     for image in images:
-        if image.suffix in _ECHO_PLANAR and image.datatype in ('func', 'fmap'):
+        if (
+            not image.broken
+            and image.suffix in _ECHO_PLANAR
+            and image.datatype in ('func', 'fmap')
+        ):
             try:
                 directions[image] = phase_encoding(image, sidecars)
             except InputError:

@@ -17,7 +17,7 @@ from ketbids.io.folders import Folders, labels_of, same_run
 from ketbids.io.raw.sidecars import suffix_of
 
 __all__ = ['RawImage', 'duplicates', 'grid_difference', 'image_paths', 'product', 'read_image']
-__all__ += ['same_labels', 'unusable_path']
+__all__ += ['same_labels', 'try_image', 'unusable_path']
 
 #: Folders of a session that are looked into.
 DATATYPES = ('anat', 'func', 'fmap')
@@ -51,6 +51,9 @@ class RawImage:
         Voxel size, mm; of a series also the time between volumes, s (0 if not known).
     affine : numpy.ndarray, shape (4, 4)
         From voxel indices to mm.
+    broken : str
+        Why it cannot be read; empty if it can. Of such an image, only `path` and `labels` are
+        known.
     """
 
     path: Path
@@ -58,6 +61,7 @@ class RawImage:
     shape: tuple[int, ...] = field(compare=False)
     zooms: tuple[float, ...] = field(compare=False)
     affine: np.ndarray = field(compare=False, repr=False)
+    broken: str = field(default='', compare=False)
 
     @property
     def suffix(self) -> str:
@@ -133,6 +137,15 @@ def read_image(path: Path) -> RawImage:
         round(size * (mm if axis < 3 else seconds), 6) for axis, size in enumerate(zooms)
     )
     return RawImage(path, labels_of(path.name), shape, zooms, np.diag([mm, mm, mm, 1.0]) @ affine)
+
+
+def try_image(path: Path) -> RawImage:
+    """Read the header of an image; if it cannot be read, `RawImage.broken` says why."""
+    try:
+        return read_image(path)
+    except InputError as error:
+        labels = labels_of(path.name)
+        return RawImage(path, labels, (1, 1, 1), (1.0, 1.0, 1.0), np.eye(4), str(error))
 
 
 def product(sizes: Sequence[float]) -> str:

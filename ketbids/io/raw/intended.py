@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ketbids.errors import InputError
+from ketbids.io.folders import labels_of
 from ketbids.io.raw.images import RawImage
 from ketbids.io.raw.sidecars import Sidecars
 
-__all__ = ['MapSet', 'field_sources', 'find_field_maps', 'relative_path']
+__all__ = ['MapSet', 'field_sources', 'find_field_maps', 'is_intended', 'relative_path']
 
 #: Images of func that may be part of a field map.
 _FUNCTIONAL = ('bold', 'sbref')
@@ -82,14 +83,15 @@ def find_field_maps(images: Sequence[RawImage], sidecars: Sidecars) -> list[MapS
     problems: list[str] = []
     for image in (*maps, *functional):
         try:
-            for identifier in _texts(image, 'B0FieldIdentifier', sidecars):
+            for identifier in _texts(image.path, 'B0FieldIdentifier', sidecars):
                 named.setdefault(identifier, []).append(image)
                 identified.add(image.path)
             if image.datatype == 'fmap':
-                targets[image.path], wrong = _intended(image, sidecars)
+                targets[image.path], wrong = _intended(image.path, sidecars)
                 notes += wrong
         except InputError as error:
-            problems.append(str(error))
+            # What nobody can read anyway is in the way only where it is needed.
+            (notes if image.broken else problems).append(str(error))
     if not maps and not named and not problems:
         return []
     everything = MapSet(
@@ -111,11 +113,20 @@ def field_sources(image: RawImage, sidecars: Sidecars) -> tuple[str, ...]:
     InputError
         If it is neither text nor a list of text.
     """
-    return _texts(image, 'B0FieldSource', sidecars)
+    return _texts(image.path, 'B0FieldSource', sidecars)
 
 
-def _texts(image: RawImage, key: str, sidecars: Sidecars) -> tuple[str, ...]:
-    found = sidecars.value(image.path, key)
+def is_intended(field_map: Path, target: Path, sidecars: Sidecars) -> bool:
+    """Tell if ``IntendedFor`` of a field map names an image; if it is unreadable, it does not."""
+    try:
+        names, _ = _intended(field_map, sidecars)
+    except InputError:
+        return False
+    return target.relative_to(sidecars.bids_dir).as_posix() in names
+
+
+def _texts(image: Path, key: str, sidecars: Sidecars) -> tuple[str, ...]:
+    found = sidecars.value(image, key)
     if found is None:
         return ()
     value, path = found
@@ -125,7 +136,7 @@ def _texts(image: RawImage, key: str, sidecars: Sidecars) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def _intended(image: RawImage, sidecars: Sidecars) -> tuple[frozenset[str], list[str]]:
+def _intended(image: Path, sidecars: Sidecars) -> tuple[frozenset[str], list[str]]:
     """Images that a field map names: below the dataset; and a note on those that are not there."""
     entries = _texts(image, 'IntendedFor', sidecars)
     there, missing = set(), []
@@ -137,7 +148,7 @@ def _intended(image: RawImage, sidecars: Sidecars) -> tuple[frozenset[str], list
             missing.append(entry)
     if not missing:
         return frozenset(there), []
-    found = sidecars.value(image.path, 'IntendedFor')
+    found = sidecars.value(image, 'IntendedFor')
     assert found is not None
     some = ', '.join(missing[:3]) + (f' and {len(missing) - 3} more' if missing[3:] else '')
     note = (
@@ -147,14 +158,14 @@ def _intended(image: RawImage, sidecars: Sidecars) -> tuple[frozenset[str], list
     return frozenset(there), [note]
 
 
-def _below_dataset(image: RawImage, entry: str, sidecars: Sidecars) -> str | None:
+def _below_dataset(image: Path, entry: str, sidecars: Sidecars) -> str | None:
     """What an entry of IntendedFor names, below the dataset; None if it leads outside."""
     if entry.startswith('bids:'):
         # bids::path is of this dataset; bids:name:path of one that DatasetLinks names, which may
         # be this one, under the name it has for its derivatives.
         name = PurePosixPath(entry.partition(':')[2].partition(':')[2])
     else:
-        participant = image.labels.get('sub', '')
+        participant = labels_of(image.name).get('sub', '')
         name = PurePosixPath(f'sub-{participant}') / entry
     if name.is_absolute() or '..' in name.parts or not name.parts:
         return None

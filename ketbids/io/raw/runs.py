@@ -7,14 +7,17 @@ from typing import NamedTuple
 from ketbids.errors import InputError
 from ketbids.io.filters import BidsFilter, raw_labels
 from ketbids.io.folders import labels_of
+from ketbids.io.raw.acquisition import is_number
 from ketbids.io.raw.anat import is_phase
-from ketbids.io.raw.images import RawImage, grid_difference, product, read_image, same_labels
+from ketbids.io.raw.images import RawImage, grid_difference, product, same_labels, try_image
 from ketbids.io.raw.sidecars import Sidecars, sidecar_path, suffix_of
 
 __all__ = ['RawRun', 'find_reference', 'only_series', 'read_run']
 
-#: With fewer volumes there is nothing to preprocess: ICA and the first level have no chance.
-_FEWEST_VOLUMES = 20
+#: With fewer volumes, ICA and the first level have hardly a chance.
+_FEW_VOLUMES = 20
+#: Times between volumes that headers have if the converter did not set them, s.
+_NOT_SET = (0.0, 1.0)
 #: Longest time between volumes, s.
 _LONGEST = 30.0
 #: Repetition times that differ by more than this share contradict each other.
@@ -30,12 +33,14 @@ class RawRun(NamedTuple):
     reference : RawImage or None
         Single-band reference image.
     repetition_time : float
-        Seconds.
+        Seconds; 0 if it is not known, which is a problem.
+    notes : tuple of str
     """
 
     series: RawImage
     reference: RawImage | None
     repetition_time: float
+    notes: tuple[str, ...] = ()
 
 
 def only_series(paths: Sequence[Path]) -> Path:
@@ -53,6 +58,14 @@ def only_series(paths: Sequence[Path]) -> Path:
         raise InputError(
             f'{paths[0].parent}: {names} are echoes of one run. Multi-echo series are not '
             'supported. Leave the run out (--exclusions, --run-id), or combine its echoes.'
+        )
+    agents = [labels_of(path.name).get('ce', '') for path in paths]
+    if len(set(agents)) == len(paths):
+        chosen = f'{{"bold": {{"ceagent": "{max(agents)}"}}}}'
+        raise InputError(
+            f'{paths[0].parent}: {names} are told apart by ce- only, which ketbids does not take '
+            'for different runs. Give them different run- or acq- labels, or choose one with '
+            f'--bids-filter-file, such as {chosen}.'
         )
     raise InputError(
         f'{paths[0].parent}: {names} are series of one run. Keep one of them, give them different '
@@ -85,47 +98,66 @@ def find_reference(series: Path, paths: Sequence[Path], filters: BidsFilter) -> 
     return found[0] if found else None
 
 
-def read_run(series: Path, reference: Path | None, sidecars: Sidecars) -> RawRun:
+def read_run(series: Path, reference: Path | None, sidecars: Sidecars) -> tuple[RawRun, list[str]]:
     """Read the headers of a run and check what does not depend on field maps.
 
-    Raises
-    ------
-    InputError
-        If an image cannot be read; if the series has no time axis, is too short, or its
-        repetition time is missing or contradicted; or if the reference image is no single
-        volume, or of another grid.
+    Returns
+    -------
+    run : RawRun
+    problems : list of str
+        Images that cannot be read; a series without time axis; a repetition time that is missing
+        or contradicted; a reference image that is no single volume, or of another grid.
     """
-    image = read_image(series)
-    if len(image.shape) != 4:
+    problems: list[str] = []
+    notes: list[str] = []
+    image = try_image(series)
+    if image.broken:
+        problems.append(image.broken)
+    elif len(image.shape) != 4:
         axes = 'no time axis' if len(image.shape) == 3 else 'more than four axes'
-        raise InputError(
+        problems.append(
             f'{series} is no series: it has {axes} ({product(image.shape)}). Convert it again, or '
             'leave the run out (--exclusions).'
         )
-    if image.n_volumes < _FEWEST_VOLUMES:
-        raise InputError(
-            f'{series} has {image.n_volumes} volumes only; with fewer than {_FEWEST_VOLUMES} '
-            'nothing can be made of it. If the run was aborted, leave it out (--exclusions).'
+    elif image.n_volumes < _FEW_VOLUMES:
+        notes.append(
+            f'{series.name} has {image.n_volumes} volumes only; if the run was aborted, leave it '
+            'out (--exclusions)'
         )
-    repetition_time = _repetition_time(image, sidecars)
-    if reference is None:
-        return RawRun(image, None, repetition_time)
-    volume = read_image(reference)
-    if len(volume.shape) != 3:
-        raise InputError(
-            f'{reference} has {volume.n_volumes} volumes ({product(volume.shape)}), but a '
-            'reference image is one. Keep its first volume only.'
+    repetition_time = 0.0
+    try:
+        repetition_time, note = _repetition_time(image, sidecars)
+        notes += [note] if note else []
+    except InputError as error:
+        problems.append(str(error))
+    volume = None
+    if reference is not None:
+        volume = try_image(reference)
+        problems += _unfit(image, volume)
+    return RawRun(image, volume, repetition_time, tuple(notes)), problems
+
+
+def _unfit(series: RawImage, reference: RawImage) -> list[str]:
+    """Say why an image is no reference image of a series."""
+    if reference.broken:
+        return [reference.broken]
+    problems = []
+    if len(reference.shape) != 3:
+        problems.append(
+            f'{reference.path} has {reference.n_volumes} volumes ({product(reference.shape)}), '
+            'but a reference image is one. Keep its first volume only.'
         )
-    difference = grid_difference(image, volume)
+    difference = None if series.broken else grid_difference(series, reference)
     if difference:
-        raise InputError(
-            f'{series} and its reference image {reference.name} are of different grids: '
+        problems.append(
+            f'{series.path} and its reference image {reference.path.name} are of different grids: '
             f'{difference}. Remove the reference image if it is not of this run.'
         )
-    return RawRun(image, volume, repetition_time)
+    return problems
 
 
-def _repetition_time(image: RawImage, sidecars: Sidecars) -> float:
+def _repetition_time(image: RawImage, sidecars: Sidecars) -> tuple[float, str | None]:
+    """Time between volumes, s, and a note if the header does not have it."""
     found = sidecars.value(image.path, 'RepetitionTime')
     if found is None:
         raise InputError(
@@ -133,18 +165,23 @@ def _repetition_time(image: RawImage, sidecars: Sidecars) -> float:
             'there the time between volumes in s.'
         )
     value, path = found
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+    if not is_number(value) or not value > 0:
         raise InputError(f'{path}: RepetitionTime is {value!r}; it must be a number above 0.')
     if value > _LONGEST:
         raise InputError(
             f'{path}: RepetitionTime is {value:g} s. This looks like milliseconds; write '
             f'{value / 1000:g}.'
         )
-    in_header = image.zooms[3]
-    if abs(value - in_header) > _TOLERANCE * value:
-        said = f'{in_header:g} s' if in_header > 0 else 'missing'
-        raise InputError(
-            f'{path}: RepetitionTime is {value:g} s, but in the header of {image.path} it is '
-            f'{said}. The HCP pipelines go by the header: correct the one that is wrong.'
+    in_header = image.zooms[3] if len(image.zooms) == 4 else value
+    if abs(value - in_header) <= _TOLERANCE * value:
+        return float(value), None
+    if in_header in _NOT_SET:
+        return float(value), (
+            f'{image.path.name}: RepetitionTime is {value:g} s in {path.name}, but in the header '
+            f'it is {in_header:g} s, as if it had not been set. {value:g} s is taken; the scripts '
+            'of the HCP pipelines read the header, so better correct it'
         )
-    return float(value)
+    raise InputError(
+        f'{path}: RepetitionTime is {value:g} s, but in the header of {image.path} it is '
+        f'{in_header:g} s. The HCP pipelines go by the header: correct the one that is wrong.'
+    )

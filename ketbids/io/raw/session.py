@@ -118,8 +118,10 @@ class _Choice:
 
     def may_take(self, name: str) -> bool:
         """Tell if a file that is not named as BIDS has it looks like a chosen series."""
-        tasks = [f'task-{task}' for task in self.tasks] or ['task-']
-        return 'bold' in name and any(task in name for task in tasks)
+        # A label with other characters in it may be meant for any.
+        task = labels_of(name).get('task')
+        unclear = task is None or not self.tasks or task in self.tasks
+        return 'bold' in name and 'task-' in name and unclear
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -210,9 +212,11 @@ def _wrong_names(paths: Sequence[Path], session: RunKey) -> list[tuple[str, str]
         labels = labels_of(path.name)
         if not _NAME.fullmatch(path.name):
             if _NEEDED.search(path.name):
+                wrong = sorted(set(re.sub(r'[A-Za-z0-9_.-]', '', path.name)))
+                holds = f'; it holds {" ".join(map(repr, wrong))}' if wrong else ''
                 text = (
-                    f'{path} is no BIDS name (labels and suffix are letters and digits). Rename '
-                    'or remove it.'
+                    f'{path} is no BIDS name: labels and suffix are letters and digits (A-Z, a-z, '
+                    f'0-9) only, and _ stands between them{holds}. Rename or remove it.'
                 )
                 problems.append((path.name, text))
         elif (labels.get('sub'), labels.get('ses', '')) != (session.participant, session.session):
@@ -235,6 +239,11 @@ def _nothing(
             tasks |= {labels_of(name).get('task', '') for name in names if '_bold.nii' in name}
     others = ', '.join(sorted(tasks - {'', *choice.tasks}))
     there_are = f' There are series of {others}.' if others else ''
+    for line in choice.exclusions:
+        mine = line.participant in participants
+        if mine and (not choice.sessions or line.session in ('', *choice.sessions)):
+            name = RunKey(line.participant, line.session, '', run=line.run)
+            there_are += f' On the exclusion list: {name} ({line.reason}).'
     of = f' of the task {", ".join(choice.tasks)}' if choice.tasks else ''
     return (
         f'{bids_dir}: no BOLD series (*_bold.nii.gz){of} is among what was chosen (participants, '

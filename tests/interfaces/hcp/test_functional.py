@@ -2,22 +2,14 @@ import pytest
 
 from ketbids.errors import InputError, ToolError, UsageError
 from ketbids.interfaces.hcp.functional import FMRISurface, FMRIVolume
-from tests.interfaces.hcp_inputs import LARGEST, REALISTIC, RUNS, scripts_inputs
+from tests.interfaces.hcp_inputs import LARGEST, REALISTIC, RUNS, named_inputs
 
 SESSION = 'sub-01_ses-TP1'
 
 
 @pytest.fixture
 def inputs(tmp_path):
-    hcp_dir = tmp_path / 'hcp'
-    made = scripts_inputs(tmp_path, hcp_dir)
-    return {
-        which: {
-            name: [{**one, 'hcp_dir': str(hcp_dir)} for one in several]
-            for name, several in kinds.items()
-        }
-        for which, kinds in made.items()
-    }
+    return named_inputs(tmp_path)
 
 
 @pytest.fixture

@@ -1,23 +1,20 @@
+from pathlib import Path
+
+import nibabel as nb
+import numpy as np
 import pytest
 
 from ketbids.errors import UsageError
 from ketbids.interfaces.hcp.msmall import DeDriftAndResample, MSMAll
-from tests.interfaces.hcp_inputs import LARGEST, REALISTIC, RUNS, scripts_inputs
+from ketbids.io.stages import broken
+from tests.interfaces.hcp_inputs import LARGEST, REALISTIC, RUNS, named_inputs
 
 SESSION = 'sub-01_ses-TP1'
 
 
 @pytest.fixture
 def inputs(tmp_path):
-    hcp_dir = tmp_path / 'hcp'
-    made = scripts_inputs(tmp_path, hcp_dir)
-    return {
-        which: {
-            name: [{**one, 'hcp_dir': str(hcp_dir)} for one in several]
-            for name, several in kinds.items()
-        }
-        for which, kinds in made.items()
-    }
+    return named_inputs(tmp_path)
 
 
 @pytest.fixture
@@ -47,6 +44,9 @@ def test_runs_that_were_cleaned_together(inputs, atlas):
     assert {f'{joined}.dtseries.nii', f'{joined}_vn.dscalar.nii'} <= set(needed)
     assert atlas / 'Results' / 'MSMALL_RUNS' in aligned.stale()
     assert atlas / 'Results' / 'ICAFIX_ALL' not in aligned.stale()
+    # The script takes it for that of the myelin map that is there now.
+    bias = f'{SESSION}.BiasField_MSMSulc.32k_fs_LR.dscalar.nii'
+    assert atlas / 'fsaverage_LR32k' / bias in aligned.stale()
 
 
 def test_runs_that_were_cleaned_one_by_one(inputs, atlas):
@@ -109,14 +109,37 @@ def test_resampling(inputs, atlas, tmp_path):
     assert atlas / 'Native' / sphere not in resampled.stale()
 
 
-def test_half_written_files_are_not_taken(inputs, atlas):
+def test_myelin_maps_without_bias_correction_may_be_missing(inputs, atlas):
     resampled = DeDriftAndResample(**inputs[REALISTIC]['DeDriftAndResample'][0])
-    joined = atlas / 'Results' / 'ICAFIX_ALL' / 'ICAFIX_ALL_Atlas_MSMAll_hp0.dtseries.nii'
+    plain = [
+        atlas / 'fsaverage_LR32k' / f'{SESSION}.{name}_MSMAll.32k_fs_LR.dscalar.nii'
+        for name in ('MyelinMap', 'SmoothedMyelinMap')
+    ]
+    outputs = resampled._list_outputs()
+    assert outputs['uncorrected_myelin_maps'] == [str(path) for path in plain]
+    assert len(outputs['maps']) == 6
+    assert set(plain).isdisjoint(resampled.expected())
+    assert {Path(path) for path in outputs['maps']} <= set(resampled.expected())
+    # Of another version, they would stay for those of this registration.
+    assert set(plain) <= set(resampled.stale())
+
+
+def test_series_of_another_registration_are_not_taken(inputs, atlas):
+    resampled = DeDriftAndResample(**inputs[REALISTIC]['DeDriftAndResample'][0])
+    results, run = atlas / 'Results', RUNS[1]
+    joined = results / 'ICAFIX_ALL' / 'ICAFIX_ALL_Atlas_MSMAll_hp0.dtseries.nii'
     joined.parent.mkdir(parents=True)
-    joined.write_bytes(b'cut off')
-    assert joined in resampled.stale()
+    header = nb.Nifti2Header()
+    header.set_data_shape((1, 1, 1))
+    nb.Nifti2Image(np.zeros((1, 1, 1)), np.eye(4), header).to_filename(joined)
+    assert broken(joined) is None
+    stale = resampled.stale()
+    assert joined in stale
+    for ending in ('_demean.dtseries', '_vn.dscalar', '_hp0_vn.dscalar', '_hp0_vn.dtseries'):
+        assert results / run / f'{run}_Atlas_MSMAll{ending}.nii' in stale
     # What FIX made for the first registration stays.
-    assert joined.with_name('ICAFIX_ALL_Atlas_hp0.dtseries.nii') not in resampled.stale()
+    assert joined.with_name('ICAFIX_ALL_Atlas_hp0.dtseries.nii') not in stale
+    assert results / run / f'{run}_Atlas_hp0_vn.dscalar.nii' not in stale
 
 
 def test_groups_of_runs(inputs):

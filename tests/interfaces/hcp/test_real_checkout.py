@@ -17,9 +17,11 @@ import pytest
 
 from ketbids.errors import ToolError
 from ketbids.interfaces.fix import IcaFix, IcaFixMultiRun
+from ketbids.interfaces.hcp.checkout import pipelines_version
 from ketbids.interfaces.hcp.functional import FMRISurface, FMRIVolume
 from ketbids.interfaces.hcp.msmall import DeDriftAndResample, MSMAll
 from ketbids.interfaces.hcp.structural import FreeSurfer, PostFreeSurfer, PreFreeSurfer
+from ketbids.interfaces.hcp.tools import syntax_error
 from ketbids.interfaces.refix import (
     ApplyHandReClassifications,
     PostFix,
@@ -288,3 +290,60 @@ def test_pyfix_is_refused_where_the_scripts_cannot_use_it(real, inputs):
         return
     with pytest.raises(ToolError, match='cannot use pyfix'):
         _ = interface.argv
+
+
+#: Scripts of a release that bash cannot read, by stage.
+UNREADABLE = {
+    'v5.0.0': {
+        stage: ['global/scripts/FieldMapPreprocessingAll.sh: line 170']
+        for stage in ('PreFreeSurfer', 'fMRIVolume')
+    }
+}
+
+
+def _called(script, by_name, source):
+    """Find the scripts of the checkout that a script names outside of comments."""
+    lines = (source / script).read_text(errors='replace').splitlines()
+    text = '\n'.join(line for line in lines if not line.lstrip().startswith('#'))
+    for name in set(re.findall(r'[\w.-]+\.(?:shlib|sh)\b|\bshow_version\b', text)):
+        found = by_name.get(name, [])
+        near = [path for path in found if path.parts[0] == script.parts[0]]
+        shared = [path for path in found if path.parts[0] == 'global']
+        yield from near or shared or found
+
+
+def scripts_of_stages(source):
+    """Find all scripts of a checkout that stages call, by stage."""
+    by_name = {}
+    for path in sorted(source.rglob('*')):
+        name = path.relative_to(source)
+        if path.is_file() and not {'Examples', '.git'} & set(name.parts):
+            by_name.setdefault(path.name, []).append(name)
+    found = {}
+    for kind in (*CLASSES, IcaFix):
+        left, called = [Path(kind._script)], found.setdefault(kind._stage, set())
+        while left:
+            script = left.pop()
+            if script not in called:
+                called.add(script)
+                left += _called(script, by_name, source)
+    return found
+
+
+def test_bash_can_read_what_the_stages_call():
+    source = Path(HCPPIPEDIR)
+    found = scripts_of_stages(source)
+    # Called by what the stage calls, and by several stages.
+    assert Path('global/scripts/TopupPreprocessingAll.sh') in found['fMRIVolume']
+    assert Path('global/scripts/log.shlib') in found['MSMAll']
+    assert Path('ICAFIX/ReApplyFixMultiRunPipeline.sh') in found['DeDriftAndResample']
+    environment = {'PATH': '/usr/bin:/bin', 'LC_ALL': 'C'}
+    every = set().union(*found.values())
+    says = {script: syntax_error(source / script, environment) for script in sorted(every)}
+    failing = {}
+    for stage, scripts in found.items():
+        for script in sorted(scripts):
+            if says[script]:
+                place = re.search(r'line [0-9]+', says[script])
+                failing.setdefault(stage, []).append(f'{script}: {place[0] if place else ""}')
+    assert failing == UNREADABLE.get(pipelines_version(source), {}), says

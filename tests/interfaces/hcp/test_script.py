@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import json
 import multiprocessing
 import os
@@ -18,6 +20,7 @@ from ketbids.interfaces.hcp.checkout import other_versions, pipelines_version
 from ketbids.interfaces.hcp.options import decimal
 from ketbids.interfaces.hcp.stagelogs import advice
 from ketbids.interfaces.hcp.stagerun import remove_stale, session_held
+from ketbids.io import files
 from ketbids.io.stages import read_record
 from ketbids.workflows.plugin import WatchedMultiProcPlugin
 from tests.interfaces.hcp_checkout import Checkout, Small
@@ -194,6 +197,36 @@ def test_another_version_is_told_but_redoes_nothing(checkout):
     assert checkout.small().state().done
 
 
+def test_the_record_says_with_which_programs_a_stage_was_done(checkout):
+    fsl, freesurfer, workbench = (checkout.top / n for n in ('fsl', 'freesurfer', 'workbench'))
+    (fsl / 'etc').mkdir(parents=True)
+    (fsl / 'etc' / 'fslversion').write_text('6.0.7.1:abc\n')
+    freesurfer.mkdir()
+    (freesurfer / 'build-stamp.txt').write_text('freesurfer-linux-7.4.1-20230614-7eb8460\n')
+    workbench.mkdir()
+    program = workbench / 'wb_command'
+    program.write_text(f'#!/bin/sh\necho asked >> {checkout.top}/asked\necho "Version: 1.5.0"\n')
+    program.chmod(0o755)
+    environ = {
+        'PATH': os.environ['PATH'],
+        'FSLDIR': str(fsl),
+        'FREESURFER_HOME': str(freesurfer),
+        'CARET7DIR': str(workbench),
+    }
+    # What the script finds when it begins, and not what is there in the end.
+    checkout.works(f'echo 6.0.9 > {fsl}/etc/fslversion')
+    checkout.small(environ=environ).run()
+    assert read_record(checkout.stages / 'PreFreeSurfer.json').programs == {
+        'HCPpipelines': '5.0.0',
+        'FSL': '6.0.7.1',
+        'FreeSurfer': '7.4.1',
+        'ConnectomeWorkbench': '1.5.0',
+    }
+    assert (checkout.top / 'asked').read_text() == 'asked\n'
+    (fsl / 'etc' / 'fslversion').write_text('6.0.8\n')
+    assert checkout.small(environ=environ).state().done
+
+
 # Running
 
 
@@ -283,8 +316,12 @@ def test_an_inner_log_that_names_the_error_is_shown(checkout):
         ('cp: error writing: No space left on device', 1, 'disk is full'),
         ('ERROR: FreeSurfer license file not found', 1, '--fs-license-file'),
         ('terminate called after throwing std::bad_alloc', 134, 'memory'),
-        ('x.sh: line 3: 17 Killed    fnirt', 137, 'memory'),
-        ('nothing', -9, 'memory'),
+        ('slurmstepd: error: Detected 1 oom-kill event', 137, 'Most likely memory ran out'),
+        ('x.sh: line 3: 17 Killed    fnirt', 1, 'scancel'),
+        ('x.sh: line 3: 17 Killed    fnirt', 137, 'memory ran out'),
+        ('nothing', 137, 'an administrator'),
+        ('nothing', -9, 'memory ran out'),
+        ('nothing', -9, 'the end of the time of the job'),
         ('unrecognized option: --species', 2, 'version 4.8 or newer'),
         ('error while loading libmwlaunchermain.so', 127, 'MATLAB_COMPILER_RUNTIME'),
         ('x.sh: line 9: flirt: command not found', 127, 'A program is missing'),
@@ -447,6 +484,22 @@ def test_a_session_that_is_a_link_elsewhere_is_left_alone(tmp_path):
 
 
 # Locks and orphans
+
+
+@pytest.mark.parametrize('number', [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_without_locks_people_are_warned_once(checkout, monkeypatch, caplog, number):
+    def no_locks(*_):
+        raise OSError(number, os.strerror(number))
+
+    files._warn_of.cache_clear()
+    monkeypatch.setattr(fcntl, 'flock', no_locks)
+    with session_held(checkout.stages, 'sub-01'):
+        checkout.small().run()
+    (message,) = caplog.messages
+    assert message.startswith('Locks do not work on the file system of /')
+    assert 'do not run two jobs on one session' in message
+    assert checkout.small().state().done
+
 
 _RUN = """
 import sys

@@ -142,6 +142,8 @@ def test_msm_of_fsl_is_not_taken_unasked(tools):
     'name',
     [
         *('PYTHONPATH', 'PYTHONHOME', 'POSIXLY_CORRECT', 'BASH_ENV', 'CDPATH', 'GREP_OPTIONS'),
+        *('XNAT_PASS', 'CREDS', 'SLURM_JWT', 'AWS_ACCESS_KEY_ID', 'PGPASSFILE', 'HTTPS_PROXY'),
+        *('FSL_TOKEN', 'HCPPIPE_HIDE_RC', 'LS_COLORS', 'SSH_AUTH_SOCK'),
         *('BASH_FUNC_which%%', 'GITHUB_TOKEN', 'AWS_SECRET_ACCESS_KEY', 'db_password', 'API_KEY'),
     ],
 )
@@ -150,6 +152,14 @@ def test_what_disturbs_or_is_secret_does_not_reach_the_scripts(tools, name):
     made = hcptools.hcp_environment(tools / 'hcp', environment=given)
     assert name not in made
     assert (made['LD_LIBRARY_PATH'], made['TMPDIR']) == ('/lib', '/scratch')
+
+
+def test_what_scripts_read_and_do_not_set(tools):
+    made = hcptools.hcp_environment(tools / 'hcp', environment=all_searched(tools))
+    assert (made['SPECIES'], made['FSL_FIX_MCR']) == ('Human', '')
+    given = all_searched(tools) | {'SPECIES': 'Macaque', 'FSL_FIX_MCR': '/mcr/v93'}
+    made = hcptools.hcp_environment(tools / 'hcp', environment=given)
+    assert (made['SPECIES'], made['FSL_FIX_MCR']) == ('Macaque', '/mcr/v93')
 
 
 def test_licence_and_threads(tools, monkeypatch):
@@ -240,6 +250,30 @@ def test_workbench_version(tmp_path, monkeypatch):
     program(tmp_path / 'wb_command', 'exec sleep 30')
     assert hcptools.workbench_version(there) is None
     assert hcptools.workbench_version({'CARET7DIR': str(tmp_path / 'none')}) is None
+
+
+def test_workbench_that_shows_scenes(tmp_path):
+    there = {'CARET7DIR': str(tmp_path), 'PATH': '/usr/bin:/bin'}
+    program(tmp_path / 'wb_command', '[ "$*" = -show-scene ] && echo "OFFSCREEN RENDERING"')
+    assert hcptools.shows_scenes(there)
+    program(tmp_path / 'wb_command', 'exit 255')
+    assert not hcptools.shows_scenes(there)
+    assert not hcptools.shows_scenes({'CARET7DIR': str(tmp_path / 'none')})
+
+
+def test_syntax_error(tmp_path, monkeypatch):
+    ran = tmp_path / 'ran'
+    good = file(tmp_path / 'good.sh', f'touch {ran}\ncase $1 in +(a|b)) echo;; esac\n')
+    bad = file(tmp_path / 'bad.sh', f'touch {ran}\nif [[ "$1" == *@*]]\nthen :\nfi\n')
+    searched_in = {'PATH': '/usr/bin:/bin'}
+    assert hcptools.syntax_error(good, searched_in) is None
+    said = 'line 2: syntax error in conditional expression'
+    assert hcptools.syntax_error(bad, searched_in) == said
+    assert hcptools.syntax_error(bad, {'PATH': str(tmp_path)}) is None
+    assert not ran.exists()
+    monkeypatch.setattr(hcptools, '_PATIENCE', 0.2)
+    program(tmp_path / 'bash', 'exec /bin/sleep 30')
+    assert hcptools.syntax_error(bad, {'PATH': str(tmp_path)}) is None
 
 
 def test_programs_see_only_the_environment_that_is_given(tmp_path, monkeypatch):

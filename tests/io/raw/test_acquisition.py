@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from ketbids.errors import InputError
 from ketbids.io.raw.acquisition import (
     DIRECTIONS,
-    acquisition_time,
     as_axis,
     as_number,
     effective_echo_spacing,
@@ -21,11 +20,10 @@ from ketbids.io.raw.acquisition import (
     readout_direction,
     same_spacing,
     sample_spacing,
-    seconds_apart,
-    shims,
     template_size,
 )
 from ketbids.io.raw.images import read_image
+from ketbids.io.raw.nearness import acquisition_time, odd_values, seconds_apart, shims
 from ketbids.io.raw.orientation import (
     patient_direction,
     slice_plane,
@@ -209,8 +207,22 @@ def test_implausible_echo_spacing(make, tmp_path, keys):
         effective_echo_spacing(*make(PhaseEncodingDirection='j', **keys))
     message = str(error.value)
     assert message.startswith(f'{tmp_path / BOLD}.json: {key} is {as_number(value)}')
-    assert 'echo spacings are 0.00005 to 0.005 s. Times must be in seconds' in message
+    assert 'echo spacings are 0.00005 to 0.05 s. Times must be in seconds' in message
     assert ('which makes the effective' in message) == (key != 'EffectiveEchoSpacing')
+
+
+def test_long_echo_spacings_are_noted(make):
+    said = 's is unusually long (the usual is up to 0.005 s)'
+    assert effective_echo_spacing(*make(EffectiveEchoSpacing=0.005)).note is None
+    found = effective_echo_spacing(*make(EffectiveEchoSpacing=0.02))
+    assert found == (0.02, f'{BOLD}.nii.gz: an effective echo spacing of 0.02 {said}')
+    # A readout time of an image of a few lines.
+    found = effective_echo_spacing(
+        *make(PhaseEncodingDirection='j', TotalReadoutTime=0.06, ReconMatrixPE=4)
+    )
+    assert found.value == pytest.approx(0.02)
+    assert found.note.startswith(f'{BOLD}.nii.gz: no EffectiveEchoSpacing; 0.02 s is TotalReadout')
+    assert found.note.endswith(said)
 
 
 @pytest.mark.parametrize('key', ['EffectiveEchoSpacing', 'TotalReadoutTime', 'ReconMatrixPE'])
@@ -408,6 +420,7 @@ def test_template(zooms, size):
         ({'AcquisitionDateTime': '2017-05-01T10:20:30Z'}, 37230.0),
         ({'AcquisitionDateTime': '20170501102030.5'}, 37230.5),
         ({'AcquisitionTime': '10:20:30', 'AcquisitionDateTime': 'x'}, 37230.0),
+        ({'AcquisitionTime': '', 'AcquisitionDateTime': '2017-05-01T10:20:30'}, 37230.0),
         ({}, None),
     ],
 )
@@ -424,13 +437,15 @@ def test_times(make, keys, seconds):
         {'AcquisitionTime': 102030.5},
         {'AcquisitionTime': ['10:20:30']},
         {'AcquisitionDateTime': '2017-05-01'},
+        {'AcquisitionTime': ''},
     ],
 )
 def test_no_times(make, keys):
     key, value = next(iter(keys.items()))
-    with pytest.raises(InputError) as error:
-        acquisition_time(*make(**keys))
-    assert f'{BOLD}.json: {key} is {value!r}; it must be a time' in str(error.value)
+    made, sidecars = make(**keys)
+    assert acquisition_time(made, sidecars) is None
+    (said,) = odd_values([made], sidecars)
+    assert said.startswith(f'{BOLD}.nii.gz: {key} is {value!r}, not a time such as')
 
 
 def test_past_midnight():
@@ -448,9 +463,11 @@ def test_time_apart(one, other):
 def test_shims(make):
     assert shims(*make()) is None
     assert shims(*make(ShimSetting=[-3717, 15233.5, 0])) == (-3717.0, 15233.5, 0.0)
-    for value in ('auto', [1, 'x'], 3, [[1]]):
-        with pytest.raises(InputError, match=r'ShimSetting is .* must be a list of numbers'):
-            shims(*make(ShimSetting=value))
+    for value in ('auto', [1, 'x'], 3, [[1]], '', []):
+        made, sidecars = make(ShimSetting=value)
+        assert shims(made, sidecars) is None
+        (said,) = odd_values([made], sidecars)
+        assert said.startswith(f'{BOLD}.nii.gz: ShimSetting is {value!r}, not a list of numbers')
 
 
 @pytest.mark.parametrize(

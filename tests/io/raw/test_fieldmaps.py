@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ketbids.io.hcpinputs import GradientEcho, SpinEcho
-from ketbids.io.raw.acquisition import seconds_apart
 from ketbids.io.raw.fieldmaps import Choice, choose_field_map, contradictions, find_field_maps
 from ketbids.io.raw.images import RawImage, read_image
+from ketbids.io.raw.nearness import seconds_apart
 from ketbids.io.raw.sidecars import Sidecars
 from tests.io import rawtrees
 from tests.io.rawtrees import change, echo_planar, phase_difference
@@ -61,14 +61,21 @@ def make(tmp_path):
 def chosen(choice):
     """Names of the files that were chosen."""
     assert choice.problems == ()
-    assert choice.lacking is None
+    assert choice.lacking == ()
     return [path.name.removeprefix(f'{STEM}_') for path in choice.field_map.files]
+
+
+def lack(choice):
+    """The only reason why there is none, without which legacy mode can do."""
+    assert (choice.field_map, choice.problems) == (None, ())
+    assert len(choice.lacking) == 1
+    return choice.lacking[0]
 
 
 def problem(choice):
     """The only problem."""
     assert choice.field_map is None
-    assert choice.lacking is None
+    assert choice.lacking == ()
     assert len(choice.problems) == 1
     return choice.problems[0]
 
@@ -82,7 +89,7 @@ def test_a_pair(make, link, name):
     session = make(link=link)
     why = 'by B0FieldSource (map0)' if link == 'B0Field' else 'by IntendedFor'
     negative, positive = (session.fmap / f'{STEM}_dir-{d}_epi.nii.gz' for d in ('AP', 'PA'))
-    assert session.choose(name) == Choice(
+    assert session.choose(name)._replace(candidates=()) == Choice(
         SpinEcho(negative, positive, rawtrees.SPACING, 'y'),
         (f'{name}.nii.gz: field map {negative.name} and {positive.name}, {why}.',),
     )
@@ -136,7 +143,7 @@ def test_entries_of_intended_for(make, entry, there, as_list):
         assert chosen(session.choose()) == ['dir-AP_epi.nii.gz', 'dir-PA_epi.nii.gz']
         assert everything.notes == ()
     else:
-        message = problem(session.choose())
+        message = lack(session.choose())
         assert 'no field map is intended for it' in message
         assert message.endswith(everything.notes[-1])
         assert everything.notes == tuple(
@@ -202,8 +209,8 @@ def test_keys_that_are_no_text(make, name, key, value):
 def test_none_is_intended_for_a_run(make):
     session = make(link=None)
     one, other = (session.json(f'{STEM}_dir-{d}_epi') for d in ('AP', 'PA'))
-    assert problem(session.choose()) == (
-        f'{session.func / RUN}.nii.gz: no field map is intended for it. Write IntendedFor '
+    assert lack(session.choose()) == (
+        'no field map is intended for it. Write IntendedFor '
         f'("bids::sub-01/ses-TP1/func/{RUN}.nii.gz") into those of {one}, {other} that are; or '
         f'B0FieldIdentifier there, and the same as B0FieldSource into {session.json(RUN)}.'
     )
@@ -215,9 +222,7 @@ def test_all_field_maps_are_for_something_else(make):
     for direction in ('AP', 'PA'):
         name = f'{STEM}_dir-{direction}_epi'
         session.change(name, IntendedFor=[f'ses-TP1/anat/{STEM}_T1w.nii.gz'])
-    choice = session.choose()
-    assert (choice.field_map, choice.problems) == (None, ())
-    assert choice.lacking.startswith(f'{session.func / RUN}.nii.gz: no field map is intended')
+    assert lack(session.choose()).startswith('no field map is intended')
 
 
 @pytest.mark.parametrize('name', [RUN, f'{STEM}_T1w'])
@@ -225,10 +230,9 @@ def test_no_field_map_at_all(make, name):
     session = make(field_maps=())
     assert session.sets() == []
     choice = session.choose(name)
-    assert (choice.field_map, choice.notes, choice.problems) == (None, (), ())
-    assert choice.lacking.endswith(
-        f'{name}.nii.gz: there is no field map (sub-*/[ses-*/]fmap) to correct its distortion. '
-        'With --processing-mode legacy it is left as it is.'
+    assert choice.notes == ()
+    assert lack(choice) == (
+        'there is no field map (sub-*/[ses-*/]fmap) to correct its distortion.'
     )
 
 
@@ -377,9 +381,7 @@ def test_a_t1w_for_which_no_field_map_can_be_used(make):
     session = make(link=None)
     for path in session.fmap.glob('*_dir-AP_*'):
         path.unlink()
-    choice = session.choose(f'{STEM}_T1w')
-    assert (choice.field_map, choice.problems) == (None, ())
-    assert 'no field map of the session can be used. Only one polarity' in choice.lacking
+    assert lack(session.choose(f'{STEM}_T1w')).startswith('only one polarity')
 
 
 # --- pairs that are none
@@ -389,8 +391,8 @@ def test_one_polarity(make):
     session = make()
     for path in session.fmap.glob('*_dir-AP_*'):
         path.unlink()
-    assert problem(session.choose()) == (
-        'Only one polarity of the phase encoding is there to correct distortion: '
+    assert lack(session.choose()) == (
+        'only one polarity of the phase encoding is there to correct distortion: '
         f'{session.fmap}/{STEM}_dir-PA_epi.nii.gz (j), and none with j-. Check '
         'PhaseEncodingDirection, or add the image of the other polarity.'
     )
@@ -399,8 +401,8 @@ def test_one_polarity(make):
 def test_two_images_of_one_polarity(make):
     session = make()
     session.change(f'{STEM}_dir-AP_epi', PhaseEncodingDirection='j')
-    assert 'dir-AP_epi.nii.gz (j), ' in problem(session.choose())
-    assert 'dir-PA_epi.nii.gz (j), and none with j-. Check' in problem(session.choose())
+    assert 'dir-AP_epi.nii.gz (j), ' in lack(session.choose())
+    assert 'dir-PA_epi.nii.gz (j), and none with j-. Check' in lack(session.choose())
 
 
 def test_the_sign_decides_not_the_label(make):
@@ -415,8 +417,8 @@ def test_the_sign_decides_not_the_label(make):
 def test_different_axes(make):
     session = make()
     session.change(f'{STEM}_dir-AP_epi', PhaseEncodingDirection='i-')
-    assert problem(session.choose()).startswith('The phase encodings of ')
-    assert 'have no axis in common' in problem(session.choose())
+    assert lack(session.choose()).startswith('the phase encodings of ')
+    assert 'have no axis in common' in lack(session.choose())
 
 
 @pytest.mark.parametrize('key', ['PhaseEncodingDirection', 'EffectiveEchoSpacing'])
@@ -536,11 +538,11 @@ def test_a_reference_as_the_other_polarity(make):
 
 
 def test_a_reference_that_no_identifier_names(make):
-    assert problem(sources(make, identified=False).choose()).startswith('Only one polarity')
+    assert lack(sources(make, identified=False).choose()).startswith('only one polarity')
 
 
 def test_a_whole_series_is_no_field_map(make):
-    message = problem(sources(make, 'bold').choose())
+    message = lack(sources(make, 'bold').choose())
     assert message.endswith(
         'A whole series cannot be used; write B0FieldIdentifier into '
         f'{STEM}_{PA}_sbref.json instead.'
@@ -567,7 +569,7 @@ def gradient(make):
 
 def test_a_phase_difference(make):
     session, _ = gradient(make)
-    assert session.choose() == Choice(
+    assert session.choose()._replace(candidates=()) == Choice(
         GradientEcho(
             session.fmap / f'{STEM}_magnitude1.nii.gz',
             session.fmap / f'{STEM}_phasediff.nii.gz',
@@ -602,8 +604,8 @@ def test_the_second_magnitude_will_do(make):
         ({'EchoTime1': 4.92, 'EchoTime2': 7.38}, '4.92 and 7.38, 2460 ms apart. This cannot be'),
         ({'EchoTime1': 0.00738, 'EchoTime2': 0.00492}, '-2.46 ms apart. This cannot be'),
         ({'EchoTime1': '4.92'}, "EchoTime1 is '4.92'; it must be a number of seconds above 0."),
-        ({'Manufacturer': 'GE'}, 'Manufacturer is missing or not Siemens'),
-        ({'Manufacturer': None}, 'Manufacturer is missing or not Siemens'),
+        ({'Manufacturer': 'GE'}, "Manufacturer is 'GE', and gradient-echo field maps of other"),
+        ({'Manufacturer': 'Philips'}, "Manufacturer is 'Philips', and gradient-echo"),
     ],
 )
 def test_wrong_phase_differences(make, keys, said):
@@ -611,6 +613,63 @@ def test_wrong_phase_differences(make, keys, said):
     change(Path(path), **keys)
     assert problem(session.choose()).startswith(f'{path}: ')
     assert said in problem(session.choose())
+
+
+@pytest.mark.parametrize('maker', [None, '', ' '])
+def test_a_phase_difference_of_an_unknown_maker(make, maker):
+    session, path = gradient(make)
+    change(Path(path), Manufacturer=maker)
+    choice = session.choose()
+    assert chosen(choice) == ['magnitude1.nii.gz', 'phasediff.nii.gz']
+    assert choice.notes[1:] == (
+        f'{STEM}_phasediff.nii.gz: Manufacturer is missing; it is taken as one of Siemens',
+    )
+
+
+@pytest.mark.parametrize('value', ['', 'noon', 7])
+def test_times_that_are_none_are_noted_if_they_would_decide(make, value):
+    session = several(make)
+    session.change(RUN, AcquisitionTime=value, ShimSetting=value)
+    choice = session.choose()
+    assert chosen(choice)[0] == 'dir-AP_run-1_epi.nii.gz'
+    assert choice.notes[1:] == (
+        f'{RUN}.nii.gz: AcquisitionTime is {value!r}, not a time such as "10:20:30.5"; it is not '
+        'known',
+        f'{RUN}.nii.gz: ShimSetting is {value!r}, not a list of numbers; it is not known',
+    )
+
+
+@pytest.mark.parametrize('value', ['', 'noon', 7])
+def test_times_that_are_none_do_not_matter_to_a_single_pair(make, value):
+    session = make()
+    session.change(RUN, AcquisitionTime=value, AcquisitionDateTime=value, ShimSetting=value)
+    session.change(f'{STEM}_dir-AP_epi', AcquisitionTime=value, ShimSetting=value)
+    choice = session.choose()
+    assert chosen(choice) == ['dir-AP_epi.nii.gz', 'dir-PA_epi.nii.gz']
+    assert len(choice.notes) == 1
+
+
+@pytest.mark.parametrize('link', ['IntendedFor', 'B0Field'])
+def test_a_field_map_for_the_reference_only(make, link):
+    session = make(link=link)
+    reference = f'{STEM}_{PA}_sbref'
+    if link == 'B0Field':
+        session.change(RUN, B0FieldSource=None)
+        why = f'by B0FieldSource (map0) of its SBRef {reference}.nii.gz only'
+    else:
+        for direction in ('AP', 'PA'):
+            name = f'{STEM}_dir-{direction}_epi'
+            session.change(name, IntendedFor=f'ses-TP1/func/{reference}.nii.gz')
+        why = f'by IntendedFor, which names its SBRef {reference}.nii.gz only'
+    images, sidecars = session.images(), Sidecars(session.root)
+    target, of = (
+        next(image for image in images if image.path.name == f'{name}.nii.gz')
+        for name in (RUN, reference)
+    )
+    choice = choose_field_map(target, find_field_maps(images, sidecars), sidecars, of)
+    assert chosen(choice) == ['dir-AP_epi.nii.gz', 'dir-PA_epi.nii.gz']
+    assert choice.notes[0].endswith(f'_epi.nii.gz, {why}.')
+    assert lack(session.choose()).startswith('no field map is intended')
 
 
 def test_a_missing_echo_time(make):
@@ -675,7 +734,8 @@ def test_spin_echoes_go_before_gradient_echoes(make):
     # But not half a pair.
     for path in session.fmap.glob('*_dir-AP_*'):
         path.unlink()
-    assert problem(session.choose()).startswith('Only one polarity')
+    said = f'{session.func / RUN}.nii.gz: only one polarity'
+    assert problem(session.choose()).startswith(said)
 
 
 # --- contradictions
@@ -785,7 +845,8 @@ def test_the_choice(members, run, random):
     assert choose_field_map(target, find_field_maps(shuffled, sidecars), sidecars) == choice
     both = {direction for direction, _, _ in members} == {'j', 'j-'}
     assert (choice.field_map is not None) == both
-    assert bool(choice.problems) != both
+    assert bool(choice.lacking) != both
+    assert choice.problems == ()
     if not both:
         return
     taken = [int(path.name.split('_')[0]) for path in choice.field_map.files]

@@ -127,18 +127,22 @@ def test_without_t2w(tmp_path):
 def test_without_field_maps(tmp_path):
     rawtrees.study(tmp_path, sessions=('TP1',), field_maps=())
     folder = tmp_path / 'sub-01' / 'ses-TP1'
-    problems = problems_of(folder)
-    assert [problem.partition(': ')[0] for problem in problems] == [
-        str(folder / 'anat' / 'sub-01_ses-TP1_T1w.nii.gz'),
-        str(folder / BOLD),
-    ]
-    assert all('--processing-mode legacy' in problem for problem in problems)
+    t1w = folder / 'anat' / 'sub-01_ses-TP1_T1w.nii.gz'
+    assert only_problem(folder) == (
+        f'{t1w}, {folder / BOLD}: there is no field map (sub-*/[ses-*/]fmap) to correct its '
+        'distortion. To go on without: --processing-mode legacy.'
+    )
     (session,), problems = find(tmp_path, options=LEGACY)
     assert problems == []
     anat, run = session.anat, session.runs[0]
     assert (anat.field_map, anat.unwarp, anat.t1w_spacing, anat.t2w_spacing) == (None,) * 4
     assert (run.field_map, run.echo_spacing, run.direction) == (None, None, None)
     assert len(anat.t2w) == 1
+    (note,) = (note for note in session.notes if 'field map' in note)
+    assert note == (
+        f'{t1w.name}, {Path(BOLD).name}: processed without a field map: there is no field map '
+        '(sub-*/[ses-*/]fmap) to correct its distortion.'
+    )
 
 
 def test_problems_of_all_sessions_are_collected(tmp_path):
@@ -208,7 +212,7 @@ class TestAnatomicalImages:
             assert problems == []
             names = [f'sub-01_ses-TP1_{name}_T1w.nii.gz' for name in chosen]
             assert [path.name for path in session.anat.t1w] == names
-            (note,) = (note for note in session.notes if ': T1w is ' in note)
+            (note,) = (note for note in session.notes if note.startswith('T1w is '))
             assert all(name in note for name in names)
             assert ('average' in note) == (len(names) > 1)
 
@@ -287,7 +291,7 @@ class TestRuns:
         [
             ('task-carit_dir-PA_run-01_bold.nii.gz', 'are series of one run'),
             ('task-carit_dir-PA_run-1_bold.nii', 'are series of one run'),
-            ('task-carit_ce-x_dir-PA_run-1_bold.nii.gz', 'are series of one run'),
+            ('task-carit_ce-x_dir-PA_run-1_bold.nii.gz', 'are told apart by ce- only'),
             ('task-carit_dir-PA_run-1_part-mag_bold.nii.gz', 'are series of one run'),
         ],
     )
@@ -316,15 +320,21 @@ class TestRuns:
             assert run.reference.name == run.series.name.replace('_bold', '_sbref')
 
     def test_without_a_time_axis(self, one):
-        rawtrees.image(one / BOLD, rawtrees.BOLD, rawtrees.BOLD_ZOOMS)
+        rawtrees.image(one / BOLD, rawtrees.BOLD, rawtrees.BOLD_ZOOMS, orientation='LAS')
         problem = only_problem(one)
         assert problem.startswith(
             f'{one / BOLD} is no series: it has no time axis (104 x 90 x 72)'
         )
 
     def test_that_are_too_short(self, one):
-        rawtrees.echo_planar(one / BOLD, volumes=19)
-        assert f'{one / BOLD} has 19 volumes only' in only_problem(one)
+        rawtrees.echo_planar(one / BOLD, volumes=2)
+        (session,), problems = find(root_of(one))
+        assert problems == []
+        assert session.runs[0].n_volumes == 2
+        assert any(f'{Path(BOLD).name} has 2 volumes only' in note for note in session.notes)
+        rawtrees.echo_planar(one / BOLD, volumes=20)
+        (session,), _ = find(root_of(one))
+        assert not any('volumes' in note for note in session.notes)
 
     @pytest.mark.parametrize(
         ('value', 'message'),
@@ -348,10 +358,17 @@ class TestRuns:
         (session,), _ = find(root_of(one))
         assert session.runs[0].repetition_time == 0.8
 
-    def test_repetition_time_must_be_in_the_header(self, one):
-        rawtrees.image(one / BOLD, (*rawtrees.BOLD, 300), (2, 2, 2, 0), orientation='LAS')
-        assert 'is 0.8 s, but in the header of' in only_problem(one)
-        assert 'it is missing' in only_problem(one)
+    @pytest.mark.parametrize('step', [0, 1])
+    def test_repetition_time_that_the_header_does_not_have(self, one, step):
+        rawtrees.image(one / BOLD, (*rawtrees.BOLD, 300), (2, 2, 2, step), orientation='LAS')
+        (session,), problems = find(root_of(one))
+        assert problems == []
+        assert session.runs[0].repetition_time == 0.8
+        name = Path(BOLD).name
+        start = (
+            f'{name}: RepetitionTime is 0.8 s in {name[:-7]}.json, but in the header it is {step}'
+        )
+        assert any(note.startswith(start) for note in session.notes)
 
     @pytest.mark.parametrize(
         ('changes', 'message'),
@@ -465,9 +482,7 @@ class TestSelection:
         )
         assert problems == []
         assert [run.name for run in session.runs] == ['task-carit_dir-PA_run-02']
-        start = (
-            'sub-01_ses-TP1_task-carit_dir-AP_run-1 is excluded (asleep) and not preprocessed: '
-        )
+        start = 'task-carit_dir-AP_run-1 is excluded (asleep) and not preprocessed: '
         (note,) = (note for note in session.notes if note.startswith(start))
         assert str(path).removesuffix('.nii.gz') in note
 
