@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from ketbids.cli.completion import add_completion
 from ketbids.cli.exits import exit_code
-from ketbids.cli.parser import path
+from ketbids.cli.values import path
 from ketbids.errors import UsageError
 
 __all__ = ['build_parser', 'main']

@@ -1,15 +1,14 @@
 """The options of ketbids."""
 
 import argparse
-import re
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ketbids.cli.completion import add_completion
+from ketbids.cli.hcpparser import add_hcp_options
+from ketbids.cli.values import count, label, path, positive_count, share, size
 from ketbids.errors import UsageError
-from ketbids.io.hcpnames import STAGES
 
-__all__ = ['CONFOUNDS', 'LEVELS', 'build_parser', 'installed_version', 'path']
+__all__ = ['CONFOUNDS', 'LEVELS', 'build_parser', 'installed_version']
 
 LEVELS = ('participant', 'group')
 HRF_MODELS = ('spm', 'spm + derivative', 'glover', 'glover + derivative')
@@ -20,10 +19,6 @@ TFCE = ('exact', '100')
 JOINT = ('minp', 'bonferroni', 'sidak')
 CONNECTIVITY = (6, 18, 26)
 PREPROC = ('auto', 'existing', 'hcp')
-PROCESSING_MODES = ('hcp', 'legacy')
-FIX = ('pyfix', 'legacy', 'none')
-FIX_RUNS = ('auto', 'single', 'multi')
-UNWARP = ('x', 'y', 'z', 'x-', 'y-', 'z-')
 CONFOUNDS = ('auto', 'none', '6', '12', '24', 'acompcor', 'wmcsf', 'global', 'outliers')
 
 
@@ -45,176 +40,6 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *args: Any, **kwargs: Any) -> None:
         print(f'ketbids {installed_version()}')
         parser.exit()
-
-
-def _number(text: str, kind: type, lowest: float, inclusive: bool = True) -> Any:
-    try:
-        value = kind(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number') from error
-    if not (value > lowest or (inclusive and value == lowest)) or value == float('inf'):
-        bound = 'at least' if inclusive else 'above'
-        raise argparse.ArgumentTypeError(f'{text} must be {bound} {lowest:g}')
-    return value
-
-
-def path(text: str) -> Path:
-    """Take a path; an empty one, as of a variable that is not set, would mean this folder."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError('the path is empty')
-    return Path(text)
-
-
-def _count(text: str) -> int:
-    return _number(text, int, 0)
-
-
-def _positive_count(text: str) -> int:
-    return _number(text, int, 1)
-
-
-def _size(text: str) -> float:
-    return _number(text, float, 0)
-
-
-def _frequency(text: str) -> float:
-    return _number(text, float, 0)
-
-
-def _share(text: str) -> float:
-    value: float = _number(text, float, 0, inclusive=False)
-    if value > 1:
-        raise argparse.ArgumentTypeError(f'{text} is a share: above 0, at most 1')
-    return value
-
-
-def _label(prefix: str) -> Any:
-    def parse(text: str) -> str:
-        label = text.removeprefix(f'{prefix}-')
-        if not label.isalnum():
-            raise argparse.ArgumentTypeError(f'{text!r} is not a BIDS label (letters and digits)')
-        return label
-
-    parse.__name__ = 'label'
-    return parse
-
-
-def _percentage(text: str) -> int:
-    value: int = _number(text, int, 1)
-    if value > 100:
-        raise argparse.ArgumentTypeError(f'{text} must be from 1 to 100')
-    return value
-
-
-def _high_pass(text: str) -> str:
-    if re.fullmatch(r'[0-9]+|pd[0-5]', text):
-        return text
-    raise argparse.ArgumentTypeError(f'{text!r} is neither a number of seconds nor pd0 to pd5')
-
-
-def _add_hcp(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the preprocessing."""
-    hcp = parser.add_argument_group('preprocessing (--preproc hcp)')
-    hcp.add_argument(
-        '--hcp-dir',
-        type=path,
-        metavar='DIR',
-        help='the HCP pipelines, 4.8 or later (default: HCPPIPEDIR, or /opt/HCPpipelines)',
-    )
-    hcp.add_argument(
-        '--fs-license-file',
-        type=path,
-        metavar='FILE',
-        help='licence of FreeSurfer (default: FS_LICENSE, or license.txt in FREESURFER_HOME)',
-    )
-    hcp.add_argument(
-        '--stages',
-        nargs='+',
-        choices=STAGES,
-        metavar='STAGE',
-        help=f'do these only: {", ".join(STAGES)}; what they need must be there (default: all)',
-    )
-    hcp.add_argument(
-        '--processing-mode',
-        choices=PROCESSING_MODES,
-        help='hcp: T1w, T2w and field maps; legacy: do what can be done without T2w or field '
-        'maps (default: hcp)',
-    )
-    hcp.add_argument(
-        '--gdcoeffs',
-        type=path,
-        metavar='FILE.grad',
-        help='gradient coefficients of the scanner, from its vendor '
-        '(default: no correction of gradient distortion)',
-    )
-    hcp.add_argument(
-        '--anat-unwarpdir',
-        choices=UNWARP,
-        help='readout direction of T1w and T2w, axes as after fslreorient2std '
-        '(default: z; asked for if the slices are not sagittal)',
-    )
-    hcp.add_argument(
-        '--fix',
-        choices=FIX,
-        help='cleaning by ICA+FIX: with the FIX of FSL 6.0.7, the older one of MATLAB and R, or '
-        'not (default: pyfix)',
-    )
-    hcp.add_argument(
-        '--fix-training',
-        metavar='NAME',
-        help='training set of FIX, a name or a file (default: HCP_Style_Single_Multirun_Dedrift; '
-        'HCP_hp2000 for single runs with --fix legacy)',
-    )
-    hcp.add_argument(
-        '--fix-threshold',
-        type=_percentage,
-        metavar='N',
-        help='below this probability of signal (percent) a component is noise (default: 10)',
-    )
-    hcp.add_argument(
-        '--fix-runs',
-        choices=FIX_RUNS,
-        help='clean each run for itself, or the runs of a session together; auto: together, if '
-        'there are several (default: auto)',
-    )
-    hcp.add_argument(
-        '--fix-high-pass',
-        type=_high_pass,
-        metavar='HP',
-        help='before ICA: seconds, 0 (linear trend) or pd0 to pd5 (polynomial) '
-        '(default: 0; 2000 for single runs with --fix legacy)',
-    )
-    hcp.add_argument(
-        '--fix-motion-regression',
-        action='store_true',
-        default=None,
-        help='FIX removes 24 movement regressors, too; no longer advised by the HCP',
-    )
-    hcp.add_argument(
-        '--msmall',
-        action='store_true',
-        default=None,
-        help='align surfaces by myelin and connectivity (MSMAll, DeDriftAndResample); needs T2w, '
-        'FIX and long or resting-state runs',
-    )
-    hcp.add_argument(
-        '--longitudinal',
-        action='store_true',
-        default=None,
-        help='longitudinal FreeSurfer: not yet supported, sessions are processed apart',
-    )
-    hcp.add_argument(
-        '--clean-workdir',
-        action='store_true',
-        default=None,
-        help='once a session is done, remove what only its stages needed (two thirds of the room)',
-    )
-    hcp.add_argument(
-        '--session-disk-gb',
-        type=_size,
-        metavar='GB',
-        help='room on the disk that one session needs; 0 does not look (default: 35)',
-    )
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -239,28 +64,28 @@ def build_parser() -> argparse.ArgumentParser:
         '--participant-label',
         '--participant_label',
         nargs='+',
-        type=_label('sub'),
+        type=label('sub'),
         metavar='LABEL',
         help='participants, with or without sub- (default: all)',
     )
     data.add_argument(
         '--session-label',
         nargs='+',
-        type=_label('ses'),
+        type=label('ses'),
         metavar='LABEL',
         help='sessions, with or without ses- (default: all)',
     )
     data.add_argument(
         '--task-id',
         nargs='+',
-        type=_label('task'),
+        type=label('task'),
         metavar='LABEL',
         help='tasks, with or without task- (default: those of the model file)',
     )
     data.add_argument(
         '--run-id',
         nargs='+',
-        type=_label('run'),
+        type=label('run'),
         metavar='LABEL',
         help='runs, with or without run- (default: all)',
     )
@@ -312,18 +137,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     data.add_argument(
         '--drop-volumes',
-        type=_count,
+        type=count,
         metavar='N',
         help='volumes that were removed from the start of each run; '
         'events are shifted by N x TR (default: 0)',
     )
 
-    _add_hcp(parser)
+    add_hcp_options(parser)
 
     first = parser.add_argument_group('participant level')
     first.add_argument(
         '--smoothing-fwhm',
-        type=_size,
+        type=size,
         metavar='MM',
         help='smoothing added on the surfaces and within subcortical structures (default: 5)',
     )
@@ -332,7 +157,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     first.add_argument(
         '--high-pass',
-        type=_frequency,
+        type=size,
         metavar='HZ',
         help="cut-off of the high-pass filter; 0 is none (default: the model file's)",
     )
@@ -353,9 +178,9 @@ def build_parser() -> argparse.ArgumentParser:
         help='analyses of the model file (default: all)',
     )
     group.add_argument(
-        '--permutations', type=_positive_count, metavar='N', help='shuffles (default: 5000)'
+        '--permutations', type=positive_count, metavar='N', help='shuffles (default: 5000)'
     )
-    group.add_argument('--seed', type=_count, metavar='N', help='random seed (default: 0)')
+    group.add_argument('--seed', type=count, metavar='N', help='random seed (default: 0)')
     group.add_argument(
         '--tails',
         choices=TAILS,
@@ -364,7 +189,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     group.add_argument(
         '--min-coverage',
-        type=_share,
+        type=share,
         metavar='SHARE',
         help='test where at least this share of the maps of an analysis has a value (default: 1)',
     )
@@ -416,18 +241,18 @@ def build_parser() -> argparse.ArgumentParser:
 
     run = parser.add_argument_group('running')
     run.add_argument(
-        '--nprocs', type=_positive_count, metavar='N', help='processes (default: all cores)'
+        '--nprocs', type=positive_count, metavar='N', help='processes (default: all cores)'
     )
     run.add_argument(
         '--omp-nthreads',
-        type=_positive_count,
+        type=positive_count,
         metavar='N',
         help='threads of one process (default: 1; group level: as many as --nprocs, but 1 with '
         '--engine palm)',
     )
     run.add_argument(
         '--mem-mb',
-        type=_positive_count,
+        type=positive_count,
         metavar='MB',
         help="memory to plan with (default: 4000; with --preproc hcp the machine's)",
     )

@@ -9,11 +9,11 @@ import pytest
 
 from ketbids.cli import room
 from ketbids.cli.needs import chosen_stages
-from ketbids.cli.parser import STAGES
 from ketbids.cli.preflight import lacking_room, lacking_tools, machine_memory_mb
 from ketbids.interfaces.hcp.tools import MEMORY_GB, hcp_environment
 from ketbids.io.bids import RunKey
 from ketbids.io.hcpinputs import AnatInputs, BoldInputs, GradientEcho, HcpSession, SpinEcho
+from ketbids.io.hcpnames import STAGES
 from ketbids.settings import (
     FirstLevelSettings,
     GroupSettings,
