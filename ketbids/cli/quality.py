@@ -18,17 +18,17 @@ _FITTED = '_desc-trials_events.tsv'
 _COLUMNS = (
     'Run',
     'Volumes',
-    'Mean head movement, mm',
-    'Moved more than {limit:g} mm',
+    'Mean FD, mm',
+    'FD above {limit:g} mm',
     'DVARS',
     'tSNR of cortex',
     'tSNR of subcortex',
     'Noise components',
-    'Cortex covered, L / R',
+    'Cortex covered',
 )
 _NUMBERS = (
-    'Head movement is framewise displacement; DVARS is how much the signal changes from volume to '
-    'volume (less is better), tSNR how large it is beside its noise (more is better); where two '
+    'FD is framewise displacement, how far the head moves from volume to volume; DVARS is how '
+    'much the signal changes from volume to volume (less is better), tSNR how large it is beside its noise (more is better); where two '
     'numbers stand, before and after FIX. Cortex covered: share of the cortex that voxels without '
     'strong noise see.'
 )

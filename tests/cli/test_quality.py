@@ -52,7 +52,7 @@ def test_a_row_per_run(tmp_path):
     put(tmp_path, 'ses-TP2_task-carit', **WITHOUT)
     put(tmp_path, 'task-rest')
     table = quality_section(tmp_path, '01').table
-    assert table.columns[3] == 'Moved more than 0.5 mm'
+    assert table.columns[3] == 'FD above 0.5 mm'
     assert [row[0] for row in table.rows] == [
         'task-rest',
         'ses-TP1 task-carit run-1',
