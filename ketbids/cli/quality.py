@@ -28,9 +28,9 @@ _COLUMNS = (
 )
 _NUMBERS = (
     'FD is framewise displacement, how far the head moves from volume to volume; DVARS is how '
-    'much the signal changes from volume to volume (less is better), tSNR how large it is beside its noise (more is better); where two '
-    'numbers stand, before and after FIX. Cortex covered: share of the cortex that voxels without '
-    'strong noise see.'
+    'much the signal changes from volume to volume (less is better), tSNR how large it is beside '
+    'its noise (more is better); where two numbers stand, before and after FIX. Cortex covered: '
+    'share of the cortex, left and right, that voxels without strong noise see.'
 )
 _EXCLUDE = (
     'To leave a run out, add a line with participant_id, session_id, run and reason to the table '
