@@ -32,7 +32,7 @@ from ketbids.settings import Settings
 if TYPE_CHECKING:
     from nipype.pipeline.engine import Workflow
 
-__all__ = ['run', 'write_pages']
+__all__ = ['run', 'runs_to_fit', 'write_pages']
 
 logger = logging.getLogger('ketbids')
 
@@ -80,8 +80,7 @@ def run(
     visits = [visit for visit in visits if visit.name in marks]
 
     def unfinished(visit: Visit) -> bool:
-        record = record_path(output_dir, visit.name)
-        return not is_whole(record, marks[visit.name], output_dir)
+        return not _is_done(output_dir, visit, marks[visit.name])
 
     todo = [visit for visit in visits if unfinished(visit)]
     if todo and not settings.inputs.skip_bids_validation:
@@ -123,6 +122,28 @@ def run(
         time.time() - started,
     )
     return _exit_code(visits, failures)
+
+
+def runs_to_fit(
+    settings: Settings,
+    model: StudyModel,
+    *,
+    desc: Collection[str | None],
+    unprepared: Mapping[str, str],
+) -> set[RunKey]:
+    """Name the runs of visits that `run` would fit, since they are not finished."""
+    visits, _, _ = find_work(settings, model.tasks, desc=desc, unprepared=unprepared)
+    workbench = shutil.which('wb_command') is not None
+    found: set[RunKey] = set()
+    for visit in visits:
+        mark = _fingerprint(settings, model, visit, workbench=workbench)
+        if not _is_done(settings.paths.output_dir, visit, mark):
+            found |= {run.key for run in visit.runs}
+    return found
+
+
+def _is_done(output_dir: Path, visit: Visit, mark: str) -> bool:
+    return is_whole(record_path(output_dir, visit.name), mark, output_dir)
 
 
 def _validate(settings: Settings, participants: list[str]) -> dict[str, str]:

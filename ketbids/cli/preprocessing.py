@@ -4,6 +4,7 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from ketbids.cli import participant
@@ -12,7 +13,7 @@ from ketbids.cli.preflight import lacking_tools
 from ketbids.cli.progress import duration
 from ketbids.cli.publishing import publish, withdraw
 from ketbids.cli.room import lacking_room
-from ketbids.cli.selection import chosen_participants
+from ketbids.cli.selection import chosen_participants, read_exclusion_list
 from ketbids.cli.stageplan import (
     FIRST_LEVEL,
     Plan,
@@ -24,6 +25,7 @@ from ketbids.cli.stageplan import (
     session_workflow,
 )
 from ketbids.errors import InputError, ToolError
+from ketbids.io.bids import RunKey, excluded_by, participant_labels
 from ketbids.io.files import claims
 from ketbids.io.hcpinputs import HcpSession
 from ketbids.io.hcpnames import STAGES, SessionFolders, study_folder
@@ -62,7 +64,7 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     for doubt in plan.doubts:
         logger.warning('%s', doubt)
     if settings.dry_run:
-        for line in command_lines(settings, plan):
+        for line in command_lines(settings, plan, _fits(settings, model, plan)):
             print(line)
         for sentence in room:
             logger.warning('%s', sentence)
@@ -231,14 +233,36 @@ def _fit(
     verbosity: int,
 ) -> int:
     """Run the participant level on what was preprocessed."""
+    made, desc = _prepared(settings, plan)
+    return participant.run(made, model, verbosity=verbosity, desc=desc, unprepared=unprepared)
+
+
+def _fits(settings: Settings, model: StudyModel, plan: Plan) -> set[RunKey]:
+    """Name the runs that the first level will fit."""
+    exclusions = read_exclusion_list(settings, participant_labels(settings.paths.bids_dir))
+    begun = {command.session: '' for command in plan.todo}
+    fits = {
+        key
+        for key in plan.events
+        if str(RunKey(key.participant, key.session, '')) in begun
+        and excluded_by(exclusions, key.participant, key.session, key.run) is None
+    }
+    if plan.events and len(begun) < len(plan.sessions):
+        made, desc = _prepared(settings, plan)
+        with suppress(InputError):  # of all: nothing is fitted then
+            fits |= participant.runs_to_fit(made, model, desc=desc, unprepared=begun)
+    return fits
+
+
+def _prepared(settings: Settings, plan: Plan) -> tuple[Settings, set[str | None]]:
+    """Give the settings of a participant level on what is preprocessed, and which series."""
     made = replace(
         settings,
         paths=replace(settings.paths, derivatives=(study_folder(settings.paths.output_dir),)),
         # Validated before the preprocessing.
         inputs=replace(settings.inputs, skip_bids_validation=True),
     )
-    desc = {d for session in plan.sessions for d in _descriptions(settings, session)}
-    return participant.run(made, model, verbosity=verbosity, desc=desc, unprepared=unprepared)
+    return made, {d for session in plan.sessions for d in _descriptions(settings, session)}
 
 
 def _descriptions(settings: Settings, session: HcpSession) -> set[str | None]:

@@ -2,7 +2,7 @@
 
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -111,7 +111,9 @@ def make_plan(settings: Settings, model: StudyModel) -> tuple[Plan, list[str], l
         except ToolError as error:
             lacking.append(str(error))
         except KetbidsError as error:
-            problems.append(f'{session.name}: {error}')
+            if str(error) not in problems:
+                problems.append(f'{session.name}: {error}')
+    lacking += [command.lacking for command in commands if command.lacking]
     stages = hcp.stages or STAGES
     problems += lacking_stages(commands, stages)
     todo = to_run(commands, stages)
@@ -244,25 +246,33 @@ def _doubts(
     return doubts
 
 
-def command_lines(settings: Settings, plan: Plan) -> list[str]:
-    """Give every command as ``session<TAB>stage<TAB>command``."""
+def command_lines(settings: Settings, plan: Plan, fits: Collection[RunKey]) -> list[str]:
+    """Give every command as ``session<TAB>stage<TAB>command``.
+
+    Parameters
+    ----------
+    settings : Settings
+    plan : Plan
+    fits : collection of RunKey
+        Runs that the first level will fit.
+    """
     lines = []
     for session in plan.sessions:
         lines += [
             f'{command.session}\t{command.stage}\t{command.command}'
             for command in plan.todo
-            if command.session == session.name
+            if command.session == session.name and command.command
         ]
         if is_chosen(settings, FIRST_LEVEL) and shutil.which('wb_command'):
             lines += [
                 f'{session.name}\t{FIRST_LEVEL}\t{shlex.join(command)}'
-                for command in _smoothing(settings, session, plan.events)
+                for command in _smoothing(settings, session, fits)
             ]
     return lines
 
 
 def _smoothing(
-    settings: Settings, session: HcpSession, events: Mapping[RunKey, Path]
+    settings: Settings, session: HcpSession, fits: Collection[RunKey]
 ) -> list[list[str]]:
     """Give the commands by which the first level will smooth the runs of a session."""
     fwhm = settings.first_level.smoothing_fwhm
@@ -284,5 +294,5 @@ def _smoothing(
             fwhm,
         )
         for run in session.runs
-        if run.key in events
+        if run.key in fits
     ]

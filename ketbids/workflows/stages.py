@@ -10,7 +10,8 @@ from nipype.interfaces.base import isdefined
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline import engine as pe
 
-from ketbids.interfaces.hcp.script import STAGES, HcpScript
+from ketbids.errors import ToolError
+from ketbids.interfaces.hcp.script import STAGES, HcpScript, StageState
 from ketbids.interfaces.hcp.structural import FreeSurfer
 from ketbids.interfaces.refix import ApplyHandReClassifications
 
@@ -34,7 +35,8 @@ class StageCommand:
     label : str
         Run, or what FIX cleans together; empty for the anatomy.
     command : str
-        Quoted for a shell; begins with the script's path.
+        Quoted for a shell; begins with the script's path. Empty if the tools that are there do
+        not allow it.
     todo : bool
         It is not done, or must be done again.
     why : str
@@ -47,6 +49,8 @@ class StageCommand:
         It applies labels that were given by hand, and there are some.
     record : str
         Path of its record.
+    lacking : str
+        Why there is no command.
     """
 
     session: str
@@ -59,6 +63,7 @@ class StageCommand:
     needs: tuple[str, ...] = ()
     labelled: bool = False
     record: str = ''
+    lacking: str = ''
 
     @property
     def title(self) -> str:
@@ -167,10 +172,10 @@ def _lost_labels(
 
 
 def _sentence(session: str, lacking: dict[str, str], nodes: dict[str, StageCommand]) -> str:
-    listed = [
+    listed = dict.fromkeys(
         f'{nodes[node].title} ({reason}) is not done: {nodes[node].why}'
         for node, reason in lacking.items()
-    ]
+    )
     add = [name for name in STAGES if name in {nodes[node].stage for node in lacking}]
     return f'{session}: {"; ".join(listed)}. Add {", ".join(add)} to --stages, or leave it out.'
 
@@ -245,14 +250,18 @@ def _commands(
             continue
         earlier = [command for other, command in found.items() if other in others]
         again = node in anew or any(command.todo for command in earlier)
-        state = script.state(redo=again)
+        try:
+            state, command, lacking = script.state(redo=again), script.cmdline, ''
+        except ToolError as error:
+            state, command, lacking = StageState(False, str(error)), '', str(error)
         found[node] = StageCommand(
             session=script.session,
             stage=script.stage,
             label=script.label,
-            command=script.cmdline,
+            command=command,
             todo=not state.done,
             why=anew.get(node, state.why),
+            lacking=lacking,
             node=node.fullname,
             needs=tuple(command.node for command in earlier),
             labelled=isinstance(script, ApplyHandReClassifications) and script.labelled,

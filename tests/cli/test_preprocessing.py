@@ -157,3 +157,27 @@ def test_too_little_room_is_refused(study, tmp_path, options):
 def test_wrong_usage(tmp_path, capsys, options, words):
     assert main([str(tmp_path), str(tmp_path / 'out'), 'participant', *options]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_excluded_runs_are_not_among_the_commands_of_the_first_level(study, tmp_path):
+    if shutil.which('wb_command') is None:
+        pytest.skip('without wb_command the first level calls no program')
+    table = tmp_path / 'exclusions.tsv'
+    table.write_text('participant\tsession\trun\treason\nsub-01\tTP1\t1\tmovement\n')
+    rawtrees.study(tmp_path / 'bids', sessions=('TP1',), runs=(RUN, RUN.replace('-1', '-2')))
+    study = study._replace(bids=tmp_path / 'bids')
+    for options, n in (((), 2), (('--exclusions', table), 1)):
+        listed = study.ketbids(tmp_path / 'out', '--dry-run', *options, check=0).stdout
+        assert listed.count('\tFirstLevel\t') == n
+        assert listed.count('\tfMRIVolume\t') == 2
+
+
+def test_what_an_old_release_cannot_do_leaves_the_other_commands(study, tmp_path):
+    hcp_dir = shutil.copytree(study.programs.hcp_dir, tmp_path / 'hcp')
+    script = hcp_dir / 'ICAFIX/hcp_fix_multi_run'
+    script.write_text(script.read_text().replace('--enable-legacy-fix', '--something-else'))
+    options = ('--dry-run', '--hcp-dir', hcp_dir)
+    done = study.ketbids(tmp_path / 'out', *options, check=4)
+    stages = [line.split('\t')[1] for line in done.stdout.splitlines()]
+    assert [s for s in stages if s != 'FirstLevel'] == [s for s in STAGES if s != 'ICAFIX']
+    assert 'pyfix' in done.stderr

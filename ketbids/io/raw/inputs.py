@@ -54,6 +54,10 @@ class RawOptions:
     t2w: BidsFilter = field(default_factory=BidsFilter)
 
 
+def _images_of(run: RawRun) -> list[RawImage]:
+    return [run.series, *([run.reference] if run.reference else [])]
+
+
 class SessionReader:
     """Reads one session; what is wrong is collected.
 
@@ -119,7 +123,7 @@ class SessionReader:
                 self.problems += problems
                 self.notes += run.notes
             runs += [(key, run)] if run and not forgiven else []
-        used = [image for _, run in runs for image in (run.series, run.reference) if image]
+        used = [image for _, run in runs for image in _images_of(run)]
         images = self._images(used)
         maps = find_field_maps([*images, *used, *t1w, *t2w], self.sidecars)
         for found in maps:
@@ -131,7 +135,15 @@ class SessionReader:
             with self._forgiven(key, excluded) as forgiven:
                 bold = self._run(key, run, maps)
             inputs += [bold] if not forgiven else []
-        self._check_directions([*used, *self._candidates], images)
+        wanted = [image for key, run in runs if key not in excluded for image in _images_of(run)]
+        wanted += self._candidates
+        self._check_directions(wanted, [*images, *used])
+        for key, run in runs:
+            with self._forgiven(key, excluded) as forgiven:
+                if key in excluded and not contradictions(wanted, self.sidecars):
+                    self.problems += contradictions([*wanted, *_images_of(run)], self.sidecars)
+            if forgiven:
+                inputs = [one for one in inputs if one.key != key]
         self._say_lacks()
         self._say_unread(images)
         files = [*(anat.files if anat else ()), *(path for run in inputs for path in run.files)]

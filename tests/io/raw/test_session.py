@@ -467,13 +467,17 @@ class TestSelection:
         # Cleaned together: without the run, FIX of the other would be another.
         assert (session.name, len(session.runs)) == ('sub-01_ses-TP1', 2)
 
-    @pytest.mark.parametrize('damage', ['image', 'repetition time', 'field map'])
+    @pytest.mark.parametrize('damage', ['image', 'repetition time', 'field map', 'direction'])
     def test_leaves_out_excluded_runs_that_cannot_be_processed(self, study, damage):
         path = study / 'sub-01/ses-TP1/func/sub-01_ses-TP1_task-carit_dir-AP_run-1_bold.nii.gz'
         if damage == 'image':
             path.write_bytes(b'')
         elif damage == 'repetition time':
             rawtrees.change(path, RepetitionTime=1)
+        elif damage == 'direction':
+            rawtrees.change(
+                path.with_name(path.name.replace('_bold', '_sbref')), PhaseEncodingDirection='j'
+            )
         else:
             rawtrees.change(path, B0FieldSource='lost')
         assert find(study, sessions=('TP1',))[1] != []
