@@ -20,7 +20,8 @@ def add_hcp_options(parser: argparse.ArgumentParser) -> None:
         '--hcp-dir',
         type=path,
         metavar='DIR',
-        help='the HCP pipelines, 4.8 or later (default: HCPPIPEDIR, or /opt/HCPpipelines)',
+        help='the HCP pipelines, 5.0 or later; 4.8 without --fix pyfix '
+        '(default: HCPPIPEDIR, or /opt/HCPpipelines)',
     )
     hcp.add_argument(
         '--fs-license-file',
