@@ -2,6 +2,8 @@
 
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -65,6 +67,20 @@ def test_only_what_was_chosen_last_is_published(study, copied):
     assert any(
         f'{RUN}_Atlas.dtseries.nii' in s for s in json.loads(sidecar.read_text())['Sources']
     )
+
+
+def test_two_jobs_do_not_work_on_one_session(study, tmp_path):
+    out, chosen = tmp_path / 'out', ('--stages', *STAGES)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(study.ketbids, out, *chosen, KETBIDS_TEST_SLEEP='1.5')
+        while not study.calls():
+            assert not first.done(), first.result().stderr
+            time.sleep(0.1)
+        second = study.ketbids(out, *chosen, check=1)
+        assert 'sub-01_ses-TP1 failed: Another process is at work on it' in second.stdout
+        assert not first.done()
+        assert first.result().returncode == 0
+    assert len(study.calls()) == len(STAGES)
 
 
 def test_stages_can_be_run_apart(study, tmp_path):

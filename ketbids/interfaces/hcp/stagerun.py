@@ -22,7 +22,7 @@ from ketbids.interfaces.hcp.stagelogs import failure_message
 from ketbids.io.files import warn_without_locks
 from ketbids.io.stages import broken, read_record, to_disk
 
-__all__ = ['Stage', 'held', 'remove_stale', 'run_stage', 'session_held']
+__all__ = ['Stage', 'held', 'remove_stale', 'run_stage']
 
 #: Of <sys/prctl.h>: the signal that a process gets when its parent dies.
 _PR_SET_PDEATHSIG = 1
@@ -118,34 +118,6 @@ def held(record: Path, after: Sequence[Path], title: str) -> Iterator[BinaryIO]:
         if _processes_of(record):
             raise KetbidsError(taken())
         yield lock
-
-
-@contextmanager
-def session_held(folder: Path, session: str) -> Iterator[None]:
-    """Keep other jobs off a session, as long as this process lives.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the session's stages are recorded.
-    session : str
-        For the message.
-
-    Raises
-    ------
-    KetbidsError
-        If another job has it.
-    """
-
-    def taken() -> str:
-        return (
-            f'{session} is being processed by another job of ketbids '
-            f'({folder / "session.lock"} is locked). Wait until it has ended, then repeat the '
-            'command.'
-        )
-
-    with _locked(folder / 'session.lock', shared=False, taken=taken):
-        yield
 
 
 def _ancestors(records: Sequence[Path]) -> list[Path]:

@@ -19,7 +19,7 @@ from ketbids.errors import InputError, KetbidsError, ToolError, UsageError
 from ketbids.interfaces.hcp.checkout import other_versions, pipelines_version
 from ketbids.interfaces.hcp.options import decimal
 from ketbids.interfaces.hcp.stagelogs import advice
-from ketbids.interfaces.hcp.stagerun import remove_stale, session_held
+from ketbids.interfaces.hcp.stagerun import remove_stale
 from ketbids.io import files
 from ketbids.io.stages import read_record
 from ketbids.workflows.plugin import WatchedMultiProcPlugin
@@ -493,8 +493,7 @@ def test_without_locks_people_are_warned_once(checkout, monkeypatch, caplog, num
 
     files._warn_of.cache_clear()
     monkeypatch.setattr(fcntl, 'flock', no_locks)
-    with session_held(checkout.stages, 'sub-01'):
-        checkout.small().run()
+    checkout.small().run()
     (message,) = caplog.messages
     assert message.startswith('Locks do not work on the file system of /')
     assert 'do not run two jobs on one session' in message
@@ -581,19 +580,6 @@ def test_a_stage_keeps_those_that_it_builds_on(checkout):
     finally:
         worker.kill()
         worker.join()
-
-
-def test_two_jobs_do_not_share_a_session(tmp_path):
-    with session_held(tmp_path / 'stages', 'sub-01'):
-        with (
-            pytest.raises(KetbidsError, match='sub-01 is being processed by another job'),
-            session_held(tmp_path / 'stages', 'sub-01'),
-        ):
-            pass
-        with session_held(tmp_path / 'others', 'sub-02'):
-            pass
-    with session_held(tmp_path / 'stages', 'sub-01'):
-        pass
 
 
 # Nipype
