@@ -1,32 +1,23 @@
-"""The BIDS Stats Models schema with unknown keys forbidden, and blocks for ketbids.
+"""The BIDS Stats Models schema with unknown keys forbidden.
 
 The released schema accepts misspelt keys, and parts that ketbids would not carry out: both are
 refused here, so that a model file never means something else than what is computed.
 """
 
 import json
-import math
 from difflib import get_close_matches
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from bsmschema import models as bsm
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    Field,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    ValidationError,
-)
+from pydantic import BaseModel, BeforeValidator, Field, StrictStr, ValidationError
 
+from ketbids import modelblocks
 from ketbids.errors import ModelError
+from ketbids.modelblocks import Block, DatasetBlock, Number, RunBlock, SessionBlock, number
 
-__all__ = ['AssociationsBlock', 'BIDSStatsModel', 'CheckBlock', 'Contrast', 'DatasetBlock']
-__all__ += ['DatasetNode', 'EdgeFilter', 'PreprocessingBlock', 'RunNode', 'SessionNode']
-__all__ += ['read_json', 'validate']
+__all__ = ['BIDSStatsModel', 'Contrast', 'DatasetNode', 'EdgeFilter', 'RunContrast', 'RunNode']
+__all__ += ['SessionNode', 'read_json', 'validate']
 
 #: Model files are small; anything bigger is another file.
 MAX_BYTES = 1_000_000
@@ -41,17 +32,11 @@ def _variable(value: Any) -> Any:
     raise ValueError('a name, or 1 for the intercept, is needed')
 
 
-def _number(value: Any) -> float:
-    """Finite number, maybe written as a fraction ("1/3")."""
-    try:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError
-        number = float(Fraction(value)) if isinstance(value, str) else float(value)
-        if not math.isfinite(number):
-            raise ValueError
-    except (ValueError, ArithmeticError):
-        raise ValueError(f'{value!r} is not a finite number') from None
-    return number
+def _weight(value: Any) -> float | list[float]:
+    """One weight, or one row of them."""
+    if isinstance(value, list) and value:
+        return [number(weight) for weight in value]
+    return number(value)
 
 
 def _refuse(value: Any) -> None:
@@ -60,7 +45,7 @@ def _refuse(value: Any) -> None:
 
 
 Variable = Annotated[str, BeforeValidator(_variable)]
-Number = Annotated[float, BeforeValidator(_number)]
+Weight = Annotated[float | list[float], BeforeValidator(_weight)]
 Refused = Annotated[None, BeforeValidator(_refuse)]
 HrfName = Literal[
     'spm',
@@ -70,109 +55,19 @@ HrfName = Literal[
 ]
 
 
-class _Block(BaseModel, extra='forbid'):
-    """Part of a ``Software.ketbids`` block."""
-
-    Description: StrictStr | None = None
-
-
-class ConditionBlock(_Block):
-    """Trials of one condition."""
-
-    Name: StrictStr
-    Where: Annotated[
-        dict[StrictStr, Annotated[list[StrictStr], Field(min_length=1)]], Field(min_length=1)
-    ]
-    Response: StrictBool | None = None
-
-
-class ResponseBlock(_Block):
-    """What a response is: a time in a column of the events, within a window (s)."""
-
-    Column: StrictStr
-    Window: Annotated[list[Number], Field(min_length=2, max_length=2)]
-
-
-class PreprocessingBlock(_Block):
-    """Entities that tell which anatomical images are meant, where there are several."""
-
-    T1w: dict[StrictStr, Any] = {}
-    T2w: dict[StrictStr, Any] = {}
-
-
-class RunBlock(_Block):
-    """How raw data are preprocessed, and how trials become conditions."""
-
-    Conditions: Annotated[list[ConditionBlock], Field(min_length=1)]
-    Response: ResponseBlock | None = None
-    Preprocessing: PreprocessingBlock | None = None
-
-
-class CheckBlock(_Block):
-    """Range that a value is expected in."""
-
-    Name: StrictStr
-    Value: StrictStr
-    Minimum: Number | None = None
-    Maximum: Number | None = None
-    Subset: StrictStr | None = None
-
-
-class SessionBlock(_Block):
-    """What is known of participants."""
-
-    Scores: list[StrictStr] = []
-    Derive: dict[StrictStr, StrictStr] = {}
-    Levels: dict[StrictStr, Annotated[list[StrictStr], Field(min_length=1)]] = {}
-    Checks: list[CheckBlock] = []
-
-
-class PermutationBlock(_Block):
-    """How data are shuffled."""
-
-    Scheme: Literal['flips', 'permutations']
-
-
-class RoisBlock(_Block):
-    """Which labels cut significant clusters into regions."""
-
-    Atlas: Literal['DesikanKilliany', 'Yeo7']
-
-
-class AssociationsBlock(_Block):
-    """Score with which regional values are correlated, and which values."""
-
-    Score: StrictStr
-    Values: Annotated[dict[StrictStr, StrictStr | list[StrictStr] | None], Field(min_length=1)]
-
-
-class DatasetBlock(_Block):
-    """Who and what is in a group analysis."""
-
-    Subset: StrictStr | None = None
-    Session: StrictStr | None = None
-    Difference: list[StrictStr] | None = None
-    Center: list[StrictStr] | None = None
-    MinimumN: Annotated[StrictInt, Field(ge=1)] | None = None
-    Permutation: PermutationBlock | None = None
-    VarianceGroups: StrictStr | None = None
-    Rois: RoisBlock | None = None
-    Associations: AssociationsBlock | None = None
-
-
-class RunSoftware(_Block):
+class RunSoftware(Block):
     """Software of the run node."""
 
     ketbids: RunBlock
 
 
-class SessionSoftware(_Block):
+class SessionSoftware(Block):
     """Software of the session node."""
 
     ketbids: SessionBlock
 
 
-class DatasetSoftware(_Block):
+class DatasetSoftware(Block):
     """Software of a dataset node."""
 
     ketbids: DatasetBlock
@@ -201,6 +96,14 @@ class Contrast(bsm.Contrast, extra='forbid'):
     ConditionList: Annotated[list[Variable], Field(min_length=1)]  # type: ignore[assignment]
     Weights: list[Number]  # type: ignore[assignment]
     Test: Literal['t']
+
+
+class RunContrast(bsm.Contrast, extra='forbid'):
+    """Weighted sums of parameters of a run, tested by t or F."""
+
+    ConditionList: Annotated[list[Variable], Field(min_length=1)]  # type: ignore[assignment]
+    Weights: Annotated[list[Weight], Field(min_length=1)]  # type: ignore[assignment]
+    Test: Literal['t', 'F']
 
 
 class PassedOn(bsm.DummyContrasts, extra='forbid'):
@@ -254,7 +157,7 @@ class RunNode(bsm.Node, extra='forbid'):
     Level: Literal['Run']
     Model: RunModelBlock
     Transformations: Refused = None
-    Contrasts: Annotated[list[Contrast], Field(min_length=1)]  # type: ignore[assignment]
+    Contrasts: Annotated[list[RunContrast], Field(min_length=1)]  # type: ignore[assignment]
     DummyContrasts: Refused = None
 
 
@@ -278,7 +181,7 @@ class DatasetNode(bsm.Node, extra='forbid'):
     DummyContrasts: Refused = None
 
 
-class EdgeFilter(_Block):
+class EdgeFilter(Block):
     """First-level contrasts that an edge passes on."""
 
     contrast: Annotated[list[StrictStr], Field(min_length=1)]
@@ -290,7 +193,7 @@ class Edge(bsm.Edge, extra='forbid'):
     Filter: EdgeFilter | None = None  # type: ignore[assignment]
 
 
-class InputFilter(_Block):
+class InputFilter(Block):
     """Which images."""
 
     task: Annotated[list[StrictStr], Field(min_length=1)]
@@ -397,6 +300,7 @@ def _fault(fault: dict[str, Any], content: dict[str, Any]) -> str:
 
 
 def _known_keys() -> list[str]:
-    classes = [value for value in globals().values() if isinstance(value, type)]
+    values = (*globals().values(), *vars(modelblocks).values())
+    classes = [value for value in values if isinstance(value, type)]
     fields = [c.model_fields for c in classes if issubclass(c, BaseModel)]
     return sorted({name for names in fields for name in names})

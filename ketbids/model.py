@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from itertools import combinations, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
 from ketbids import bsm
-from ketbids.errors import InputError, ModelError
-from ketbids.io.filters import BidsFilter, parse_query
+from ketbids.errors import ModelError
+from ketbids.modelblocks import DatasetBlock
 from ketbids.modelnames import (
     as_model_error,
     need_label,
@@ -20,18 +20,25 @@ from ketbids.modelnames import (
     session_pair,
 )
 from ketbids.modelpeople import read_associations, read_session_node
+from ketbids.modelrun import contrast_rows, read_run_node
 from ketbids.stats import expressions
-from ketbids.stats.events import Condition
-from ketbids.stats.formulas import column_name, column_variables, formula_names
-from ketbids.studymodel import Analysis, Associations, Contrast, RunModel, StudyModel
+from ketbids.stats.formulas import column_variables, formula_names
+from ketbids.studymodel import (
+    Analysis,
+    Associations,
+    Contrast,
+    RunContrast,
+    RunModel,
+    StudyModel,
+)
 
-__all__ = ['Analysis', 'Associations', 'Contrast', 'RunModel', 'StudyModel', 'default_model_path']
-__all__ += ['load_model']
+__all__ = ['Analysis', 'Associations', 'Contrast', 'RunContrast', 'RunModel', 'StudyModel']
+__all__ += ['default_model_path', 'load_model']
 
 _Node = TypeVar('_Node')
 
-#: A response window longer than this is milliseconds taken for seconds.
-_LONGEST_WINDOW = 30.0
+#: Why a group analysis cannot take an F contrast.
+_NO_EFFECT = 'have no sign and no effect that could be averaged over people'
 
 
 def default_model_path() -> Path:
@@ -75,11 +82,9 @@ def _study(model: bsm.BIDSStatsModel, source: str, path: Path) -> StudyModel:
         raise ModelError('Nodes: there is no node of level Dataset, so nothing to analyse')
     for task in model.Input.task:
         need_task(task, 'Input.task')
-    run = _run(run_node)
+    run = read_run_node(run_node)
     known = read_session_node(session_node)
-    passed = _edges(
-        model, run_node.Name, session_node.Name, [contrast.name for contrast in run.contrasts]
-    )
+    passed = _edges(model, run, session_node.Name)
     return StudyModel(
         name=model.Name,
         description=model.Description or '',
@@ -95,93 +100,14 @@ def _study(model: bsm.BIDSStatsModel, source: str, path: Path) -> StudyModel:
     )
 
 
-def _run(node: bsm.RunNode) -> RunModel:
-    where = f'node {node.Name}'
-    if sorted(node.GroupBy) not in (['run', 'subject'], ['run', 'session', 'subject']):
-        raise ModelError(f'{where}, GroupBy: a run node needs ["run", "session", "subject"]')
-    block = node.Model.Software.ketbids
-    key = f'{where}, Model.Software.ketbids'
-    conditions = tuple(
-        Condition(c.Name, {column: tuple(v) for column, v in c.Where.items()}, c.Response)
-        for c in block.Conditions
-    )
-    names = [condition.name for condition in conditions]
-    refuse_repeats(names, f'{key}.Conditions', 'name')
-    for name in names:
-        need_label(name, f'{key}.Conditions', 'condition name')
-    for first, second in combinations(conditions, 2):
-        if _overlap(first, second):
-            raise ModelError(
-                f'{key}.Conditions: one trial could be {first.name} and {second.name}: '
-                'make them exclusive'
-            )
-    if block.Response is None and any(c.response is not None for c in conditions):
-        raise ModelError(
-            f'{key}: conditions ask for a Response, but the block Response is missing'
-        )
-    window = None
-    if block.Response is not None:
-        start, end = block.Response.Window
-        if not 0 <= start < end <= _LONGEST_WINDOW:
-            raise ModelError(
-                f'{key}.Response.Window: [{start:g}, {end:g}] is not a window in seconds '
-                f'(0 <= start < end <= {_LONGEST_WINDOW:g})'
-            )
-        window = (start, end)
-    regressors = [name for name in node.Model.X if name != '1']
-    refuse_repeats(regressors, f'{where}, Model.X', 'name')
-    same_names(regressors, names, f'{where}, Model.X', 'Conditions')
-    same_names(node.Model.HRF.Variables, names, f'{where}, Model.HRF.Variables', 'Conditions')
-    contrasts = tuple(_contrast(contrast, where) for contrast in node.Contrasts)
-    refuse_repeats(
-        (contrast.name for contrast in contrasts), f'{where}, Contrasts', 'name', fold=True
-    )
-    for contrast in contrasts:
-        for name in contrast.weights:
-            if name not in names:
-                raise ModelError(
-                    f'{where}, contrast {contrast.name}, ConditionList: {name} is not a '
-                    f'condition; there are {", ".join(names)}'
-                )
-    options = node.Model.Options
-    high_pass = None if options is None else options.HighPassFilterCutoffHz
-    if high_pass is not None and not 0 < high_pass < 1:
-        raise ModelError(
-            f'{where}, Model.Options.HighPassFilterCutoffHz: {high_pass:g} is not between 0 and '
-            '1 Hz'
-        )
-    return RunModel(
-        name=node.Name,
-        conditions=conditions,
-        hrf_model=node.Model.HRF.Model,
-        high_pass=high_pass,
-        response_column=None if block.Response is None else block.Response.Column,
-        response_window=window,
-        contrasts=contrasts,
-        **_images(block.Preprocessing, f'{key}.Preprocessing'),
-    )
-
-
-def _images(block: bsm.PreprocessingBlock | None, key: str) -> dict[str, BidsFilter]:
-    """Which T1w and T2w images are meant."""
-    given = {} if block is None else {'T1w': block.T1w, 'T2w': block.T2w}
-    try:
-        return {
-            name.lower(): parse_query(f'{key}.{name}', name.lower(), content)
-            for name, content in given.items()
-        }
-    except InputError as error:
-        raise ModelError(str(error)) from None
-
-
 def _edges(
-    model: bsm.BIDSStatsModel, run: str, session: str, contrasts: Sequence[str]
+    model: bsm.BIDSStatsModel, first_level: RunModel, session: str
 ) -> dict[str, tuple[str, ...]]:
     """First-level contrasts that reach each dataset node.
 
     Only run -> session and session -> dataset are edges, so that there is no cycle.
     """
-    names = [node.Name for node in model.Nodes]
+    names, run = [node.Name for node in model.Nodes], first_level.name
     if model.Edges is None:
         pairs: list[tuple[str, str, bsm.EdgeFilter | None]] = [
             (a, b, None) for a, b in pairwise(names)
@@ -201,15 +127,9 @@ def _edges(
             if only is not None:
                 raise ModelError(f'{where}, Filter: put it on the edges to the analyses')
         elif source == session and destination not in {run, session}:
-            chosen = tuple(contrasts) if only is None else tuple(only.contrast)
-            refuse_repeats(chosen, f'{where}, Filter.contrast', 'name')
-            for name in chosen:
-                if name not in contrasts:
-                    raise ModelError(
-                        f'{where}, Filter.contrast: there is no contrast {name}; '
-                        f'node {run} has {", ".join(contrasts)}'
-                    )
-            passed[destination] = chosen
+            passed[destination] = _passed(
+                first_level, None if only is None else only.contrast, where
+            )
         else:
             raise ModelError(
                 f'{where}: edges go from {run} (Run) to {session} (Session), and from there to '
@@ -223,12 +143,38 @@ def _edges(
     return passed
 
 
+def _passed(first_level: RunModel, chosen: Sequence[str] | None, where: str) -> tuple[str, ...]:
+    """First-level contrasts that an edge passes on: those of t, or those that are chosen."""
+    tests = {contrast.name: contrast.test for contrast in first_level.contrasts}
+    if chosen is None:
+        passed = tuple(name for name, test in tests.items() if test == 't')
+        if not passed:
+            raise ModelError(
+                f'{where}: all contrasts of node {first_level.name} are F contrasts '
+                f'({", ".join(tests)}), which {_NO_EFFECT}; add a t contrast'
+            )
+        return passed
+    refuse_repeats(chosen, f'{where}, Filter.contrast', 'name')
+    for name in chosen:
+        if name not in tests:
+            raise ModelError(
+                f'{where}, Filter.contrast: there is no contrast {name}; '
+                f'node {first_level.name} has {", ".join(tests)}'
+            )
+        if tests[name] == 'F':
+            raise ModelError(
+                f'{where}, Filter.contrast: {name} is an F contrast; these {_NO_EFFECT}; take '
+                'it out, or write a t contrast for each of its rows'
+            )
+    return tuple(chosen)
+
+
 def _analysis(
     node: bsm.DatasetNode, first_level: tuple[str, ...], levels: Mapping[str, Sequence[str]]
 ) -> Analysis:
     where = f'node {node.Name}'
     software, key = node.Model.Software, f'{where}, Model.Software.ketbids'
-    block = bsm.DatasetBlock() if software is None else software.ketbids
+    block = DatasetBlock() if software is None else software.ketbids
     if node.GroupBy != ['contrast']:
         raise ModelError(f'{where}, GroupBy: a dataset node needs ["contrast"]')
     if len(node.Contrasts) != 1:
@@ -299,27 +245,8 @@ def _check_term(
 
 
 def _contrast(contrast: bsm.Contrast, where: str) -> Contrast:
-    need_label(contrast.Name, where, 'contrast name')
-    where = f'{where}, contrast {contrast.Name}'
-    terms = [column_name(term) for term in contrast.ConditionList]
-    refuse_repeats(terms, f'{where}, ConditionList', 'name')
-    if len(contrast.Weights) != len(terms):
-        raise ModelError(
-            f'{where}, Weights: {len(contrast.Weights)} weights for {len(terms)} conditions'
-        )
-    if not any(contrast.Weights):
-        raise ModelError(f'{where}, Weights: all are 0')
-    weights = dict(zip(terms, contrast.Weights, strict=True))
+    weights = contrast_rows(contrast, [contrast.Weights], where)[0]
     return Contrast(contrast.Name, weights, contrast.Description or '')
-
-
-def _overlap(first: Condition, second: Condition) -> bool:
-    """True if one trial could belong to both conditions."""
-    responses = {first.response, second.response} - {None}
-    return len(responses) < 2 and all(
-        set(first.where[column]) & set(second.where[column])
-        for column in set(first.where) & set(second.where)
-    )
 
 
 def _only(nodes: list[_Node], level: str) -> _Node:

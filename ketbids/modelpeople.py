@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from ketbids import bsm
 from ketbids.errors import ModelError
+from ketbids.modelblocks import AssociationsBlock, CheckBlock
 from ketbids.modelnames import (
     as_model_error,
     need_label,
@@ -68,7 +69,7 @@ def read_session_node(node: bsm.SessionNode) -> SessionNode:
     )
 
 
-def _check(block: bsm.CheckBlock, where: str) -> Check:
+def _check(block: CheckBlock, where: str) -> Check:
     need_label(block.Name, where, 'check name')
     key = f'{where}.{block.Name}'
     for part, expression in (('Value', block.Value), ('Subset', block.Subset)):
@@ -89,7 +90,7 @@ def _check(block: bsm.CheckBlock, where: str) -> Check:
     )
 
 
-def read_associations(block: bsm.AssociationsBlock | None, where: str) -> Associations | None:
+def read_associations(block: AssociationsBlock | None, where: str) -> Associations | None:
     """Read the score and the values that it is correlated with.
 
     Raises

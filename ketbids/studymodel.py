@@ -3,33 +3,55 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ketbids.errors import ModelError
 from ketbids.io.filters import BidsFilter
 from ketbids.stats import expressions
 from ketbids.stats.checks import Check
-from ketbids.stats.events import Condition
+from ketbids.stats.eventrules import EventRules
 from ketbids.stats.formulas import formula_names
 from ketbids.stats.groupdesign import Scheme
 
-__all__ = ['Analysis', 'Associations', 'Contrast', 'RunModel', 'StudyModel', 'Variables']
+__all__ = ['Analysis', 'Associations', 'Contrast', 'RunContrast', 'RunModel', 'StudyModel']
+__all__ += ['Variables']
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Weighted sum of parameters, tested by t.
+    """Weighted sum of parameters of a group analysis, tested by t.
 
     Attributes
     ----------
     name : str
     weights : mapping of str to float
-        By condition (first level) or column of the group design (``Intercept``, ``group[TRD]``).
+        By column of the group design (``Intercept``, ``group[TRD]``).
     description : str
     """
 
     name: str
     weights: Mapping[str, float]
+    description: str = ''
+
+
+@dataclass(frozen=True)
+class RunContrast:
+    """Weighted sums of the parameters of a run.
+
+    Attributes
+    ----------
+    name : str
+    rows : tuple of mapping of str to float
+        Weights by condition: one row for t, one or more for F.
+    test : {'t', 'F'}
+        F: whether any of the rows is not 0. It has no effect map, so that no group analysis can
+        take it.
+    description : str
+    """
+
+    name: str
+    rows: tuple[Mapping[str, float], ...]
+    test: Literal['t', 'F'] = 't'
     description: str = ''
 
 
@@ -41,28 +63,22 @@ class RunModel:
     ----------
     name : str
         Name of its node.
-    conditions : tuple of Condition
-        One regressor each.
+    events : EventRules
+        How rows of events become trials of conditions.
     hrf_model : str
         Nilearn's name of the haemodynamic response.
     high_pass : float or None
         Cut-off in Hz.
-    response_column : str or None
-        Column of the events that holds the time of the response.
-    response_window : tuple of float or None
-        Seconds after onset in which a response belongs to the trial.
-    contrasts : tuple of Contrast
+    contrasts : tuple of RunContrast
     t1w, t2w : BidsFilter
         Which anatomical image of a session is meant, where raw data have several.
     """
 
     name: str
-    conditions: tuple[Condition, ...]
+    events: EventRules
     hrf_model: str
     high_pass: float | None
-    response_column: str | None
-    response_window: tuple[float, float] | None
-    contrasts: tuple[Contrast, ...]
+    contrasts: tuple[RunContrast, ...]
     # Not of the fit: what is finished must not look as if it were of another model.
     t1w: BidsFilter = field(default_factory=BidsFilter, repr=False)
     t2w: BidsFilter = field(default_factory=BidsFilter, repr=False)

@@ -75,12 +75,12 @@ def test_examples_load_and_are_explained(path):
 def test_the_stop_signal_study_asks_for_what_the_data_have():
     model = load_model(STOPSIGNAL)
     assert model.tasks == ('stopsignal',)
-    assert [condition.where['trial_type'] for condition in model.run.conditions] == [
+    assert [condition.where['trial_type'] for condition in model.run.events.conditions] == [
         ('go',),
         ('succesful_stop',),
         ('unsuccesful_stop',),
     ]
-    assert model.run.contrasts[0].weights == {'succesfulStop': 1.0, 'go': -1.0}
+    assert model.run.contrasts[0].rows == ({'succesfulStop': 1.0, 'go': -1.0},)
     assert all(a.session is None and a.difference is None for a in model.analyses)
 
 
@@ -92,7 +92,8 @@ def test_trial_types_of_the_model_occur_in_the_data(shared):
     found: set[str] = set()
     for path in sorted(folder.glob('sub-000*/func/*_events.tsv')):
         found |= set(read_events(path)[0]['trial_type'])
-    assert found == {name for c in model.run.conditions for name in c.where['trial_type']}
+    conditions = model.run.events.conditions
+    assert found == {name for c in conditions for name in c.where['trial_type']}
 
 
 def test_the_page_has_examples():
@@ -101,8 +102,9 @@ def test_the_page_has_examples():
 
 
 @pytest.mark.parametrize('block', FRAGMENTS, ids=range(len(FRAGMENTS)))
-def test_fragments_are_parts_of_the_two_model_files(block):
-    known = [parts(read_json(path)) for path in (STOPSIGNAL, default_model_path())]
+def test_fragments_are_parts_of_the_model_files(block):
+    paths = (*sorted(EXAMPLES.glob('*.json')), default_model_path())
+    known = [parts(read_json(path)) for path in paths]
     assert any(json.loads(block) in found for found in known)
 
 
@@ -110,8 +112,9 @@ def test_the_smallest_file_is_a_part_of_the_stop_signal_study(tmp_path):
     path = tmp_path / 'smallest.json'
     path.write_text(WHOLE[0])
     small, full = load_model(path), load_model(STOPSIGNAL)
-    assert all(condition in full.run.conditions for condition in small.run.conditions)
-    assert small.run.contrasts[0].weights == full.run.contrasts[0].weights
+    conditions = small.run.events.conditions
+    assert all(condition in full.run.events.conditions for condition in conditions)
+    assert small.run.contrasts[0].rows == full.run.contrasts[0].rows
     assert (small.tasks, small.run.hrf_model) == (full.tasks, full.run.hrf_model)
     assert small.run.high_pass == full.run.high_pass
     assert [(a.name, a.first_level, a.formula) for a in small.analyses] == [

@@ -23,11 +23,17 @@ from ketbids.model import (
     default_model_path,
     load_model,
 )
-from ketbids.stats.events import Condition
+from ketbids.stats.eventrules import (
+    Condition,
+    ResponseRule,
+    StimulusRules,
+    ValidityRules,
+)
 from ketbids.stats.groupdesign import build_group_design, build_people, describe
 
 Load = Callable[[Any], StudyModel]
 CONTENT = json.loads(default_model_path().read_text())
+EXAMPLES = Path(__file__).parents[1] / 'docs' / 'examples'
 
 
 @pytest.fixture
@@ -43,18 +49,23 @@ def load(tmp_path: Path) -> Load:
 def test_default_is_the_study_of_the_paper() -> None:
     model = load_model()
     assert model.tasks == ('carit',)
-    assert model.run.conditions == (
+    assert model.run.events.conditions == (
         Condition('correctGo', {'trial_type': ('go',)}, True),
         Condition('correctNogo', {'trial_type': ('nogo',)}, False),
         Condition('incorrectNogo', {'trial_type': ('nogo',)}, True),
         Condition('incorrectGo', {'trial_type': ('go',)}, False),
     )
     assert (model.run.hrf_model, model.run.high_pass) == ('spm', 0.005)
-    assert (model.run.response_column, model.run.response_window) == ('response_time', (0, 0.8))
-    assert {c.name: c.weights for c in model.run.contrasts} == {
-        'nogoVsGo': {'correctNogo': 1, 'correctGo': -1},
-        'correctNogo': {'correctNogo': 1},
-        'correctGo': {'correctGo': 1},
+    assert model.run.events.response == ResponseRule((0, 0.8), 'response_time')
+    assert model.run.events.stimuli == StimulusRules(
+        {'trial_type': ('go',)}, {'trial_type': ('nogo',)}, {}, ValidityRules(10, 0.7, False)
+    )
+    assert (model.run.events.units, model.run.events.rename) == ({}, {})
+    assert (model.run.events.ignore, model.run.events.duration) == ((), None)
+    assert {(c.name, c.test): c.rows for c in model.run.contrasts} == {
+        ('nogoVsGo', 't'): ({'correctNogo': 1, 'correctGo': -1},),
+        ('correctNogo', 't'): ({'correctNogo': 1},),
+        ('correctGo', 't'): ({'correctGo': 1},),
     }
     assert model.scores == ('hdrs', 'acq_time', 'infusion_time')
     assert model.derived == {
@@ -112,8 +123,11 @@ def test_default_analyses() -> None:
         model.analysis('meanXY')
 
 
-def test_default_model_passes_the_released_schema() -> None:
-    BIDSStatsModel.model_validate(CONTENT)
+@pytest.mark.parametrize(
+    'path', [default_model_path(), *sorted(EXAMPLES.glob('*.json'))], ids=lambda path: path.name
+)
+def test_models_pass_the_released_schema(path: Path) -> None:
+    BIDSStatsModel.model_validate_json(path.read_text())
 
 
 def test_model_is_frozen() -> None:
@@ -244,11 +258,20 @@ def test_misspelt_keys(load: Load, path: tuple, where: str) -> None:
         ((*RUN,), 'run', 'node 0: Input should be'),
         ((*RUN, 'Level'), 'Subject', "node run, Level: the level must be 'Run', 'Session'"),
         ((*RUN, 'Level'), ..., 'node run, Level: '),
-        ((*RUN, 'Contrasts', 0, 'Test'), 'F', "node run, Contrasts[0].Test: Input should be 't'"),
+        (
+            (*RUN, 'Contrasts', 0, 'Test'),
+            'x',
+            "node run, Contrasts[0].Test: Input should be 't' or",
+        ),
+        (
+            (*HC, 'Contrasts', 0, 'Test'),
+            'F',
+            "node meanHC, Contrasts[0].Test: Input should be 't'",
+        ),
         ((*RUN, 'Contrasts', 0, 'Weights'), [1, 'x'], "Weights[1]: 'x' is not a finite number"),
         ((*RUN, 'Contrasts', 0, 'Weights'), [1, '1/0'], "'1/0' is not a finite number"),
         ((*RUN, 'Contrasts', 0, 'Weights'), [1, True], 'True is not a finite number'),
-        ((*RUN, 'Contrasts', 0, 'Weights'), [[1], [2]], 'Weights[0]: [1] is not a finite'),
+        ((*HC, 'Contrasts', 0, 'Weights'), [[1]], 'Weights[0]: [1] is not a finite'),
         ((*RUN, 'Contrasts', 0, 'ConditionList'), [True, 'a'], 'ConditionList[0]: a name, or 1'),
         ((*RUN, 'Contrasts'), [], 'node run, Contrasts: '),
         ((*RUN, 'Model', 'HRF', 'Model'), 'fir', 'node run, Model.HRF.Model: '),
@@ -517,9 +540,9 @@ def test_another_study(load: Load) -> None:
             ],
         }
     )
-    assert model.run.response_window is None
+    assert (model.run.events.response, model.run.events.stimuli) == (None, None)
     assert model.run.high_pass is None
-    assert model.run.contrasts[0].weights == {'face': 0.5, 'house': -0.5}
+    assert model.run.contrasts[0].rows == ({'face': 0.5, 'house': -0.5},)
     assert (model.scores, model.derived, model.levels) == ((), {}, {})
     assert model.analyses == (
         Analysis(

@@ -1,138 +1,163 @@
-"""Trials and responses of an events table, coded into the conditions of a model."""
+"""Rows of an events table, coded into trials of the conditions of a model."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from ketbids.errors import InputError
+from ketbids.stats.eventcells import (
+    MISSING,
+    describe,
+    lines,
+    matches,
+    quoted,
+    renamed,
+    row_name,
+    seconds,
+)
+from ketbids.stats.eventcheck import check_columns, check_rules, check_times
+from ketbids.stats.eventrules import Condition, EventRules
+from ketbids.stats.presses import Responses, check_spacing, column_responses, row_responses
 
-__all__ = ['UNMATCHED', 'Condition', 'code_trials', 'count_trials']
+__all__ = ['STATUSES', 'UNMATCHED', 'code_trials', 'count_rows', 'count_trials']
 
 #: Condition of a row that belongs to none.
-UNMATCHED = 'n/a'
+UNMATCHED = MISSING
+#: What a row of an events file can be.
+STATUSES = ('trial', 'unmatched', 'repeated', 'early', 'response', 'ignored')
 #: Kinds of rows that a message lists.
 _SHOWN = 12
 _REPEATED = 'repeats an earlier row (onset, duration and condition), modelled once'
-_MISSING = frozenset({'', 'n/a', 'na', 'nan', 'none', '<na>'})
+_REPEATED_PRESS = 'repeats an earlier row (onset and kind of response), counted once'
+
+_Mask = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Condition:
-    """Which rows of an events table are trials of one condition.
+class _Rows(NamedTuple):
+    """What the cells of each row say, before responses are looked at."""
 
-    Attributes
-    ----------
-    name : str
-        Name of the condition.
-    where : mapping of str to tuple of str
-        Column to the values accepted in it; every column must agree. Numbers are compared as
-        text (``1`` and ``1.0`` are the same value ``'1'``).
-    response : bool or None
-        True if a response inside the window is required, False if there must be none, None if
-        it does not matter.
-    """
+    ignored: _Mask
+    response: _Mask
+    where: dict[str, _Mask]
+    asking: _Mask
+    stimulus: npt.NDArray[np.object_]
+    onset: npt.NDArray[np.float64]
+    duration: npt.NDArray[np.float64]
 
-    name: str
-    where: Mapping[str, tuple[str, ...]]
-    response: bool | None = None
+    @property
+    def known(self) -> _Mask:
+        """Rows of a kind that the model names."""
+        return np.logical_or.reduce([*self.where.values(), self.stimulus != MISSING])
+
+    def takers(self, rules: EventRules) -> _Mask:
+        """Rows that may have a response; in rows of their own, only if it matters to them."""
+        if rules.response is None:
+            return np.zeros_like(self.ignored)
+        if rules.response.rows is not None and self.asking.any():
+            return self.asking
+        return self.known
 
 
-def code_trials(
-    events: pd.DataFrame,
-    conditions: Sequence[Condition],
-    response_column: str | None = None,
-    window: tuple[float, float] = (0.0, 0.8),
-) -> pd.DataFrame:
-    """Give each row of an events table its condition.
+def code_trials(events: pd.DataFrame, rules: EventRules) -> pd.DataFrame:
+    """Say of each row of an events table what it is, and give trials their condition.
 
     A response belongs to the trial if its time lies within the window, both ends included. A
     missing time (``n/a``, empty) or a time of exactly 0, as stimulus programs write it for "no
-    press", is no response. Times outside the window are no response within it, and are noted.
-    So are onsets before the first volume, which BIDS allows.
+    press", is no response. Times outside the window are no response within it, and are noted;
+    so are rows that repeat an earlier one. Ignored rows are not looked at any further, whatever
+    else they match.
 
     Parameters
     ----------
     events : DataFrame
-        Columns ``onset`` and ``duration`` (s), those that ``conditions`` name, and the response
-        column; text or numbers.
-    conditions : sequence of Condition
-        The conditions; no row may belong to two.
-    response_column : str, optional
-        Column with the time of the response in s after the onset.
-    window : tuple of float
-        First and last time (s after the onset) at which a response belongs to the trial.
+        Columns ``onset`` and ``duration``, and those that the rules name; text or numbers. An
+        index named ``line`` has the lines of the file (`ketbids.io.events.read_events`).
+    rules : EventRules
 
     Returns
     -------
     DataFrame
-        One row per row of ``events`` in the same order: ``onset`` and ``duration`` (s),
-        ``condition`` (``'n/a'`` if none, or if the row repeats an earlier one), ``responded``
-        (bool), ``response_time`` (s, NaN if missing), ``note`` (why a response or a row does
-        not count; empty if all is well).
+        One row per row of ``events`` in the same order and with these columns:
+
+        - ``onset``, ``duration`` (s; NaN where an ignored row or a response has none)
+        - ``condition``: ``'n/a'`` if the status is not ``trial``
+        - ``status``: ``trial``; ``unmatched``, a row of no condition; ``repeated``; ``response``,
+          a row that is a response; ``ignored``. (``early`` comes in by `ketbids.stats.runevents`.)
+        - ``stimulus``: ``go``, ``nogo`` or ``'n/a'``
+        - ``correct``: of a Go or NoGo stimulus True or False, else None
+        - ``responded``: True or False for rows that may have a response, else None
+        - ``response_time``: s after the onset, also where it does not count; NaN if missing
+        - ``presses``: presses in the window (with times in a column 0 or 1), else None
+        - ``reason``: in few words why the row is what it is, or what became of its response
+        - ``line``: line of the file
+        - ``note``: what is odd; empty if all is well
 
     Raises
     ------
     InputError
-        There is no row, a column is missing, a value is not a time, no row belongs to a
-        condition, a row belongs to two, or the conditions do not go together.
+        There is no row, a column is missing, a value is not a time, no row is of a kind that a
+        condition names, a row belongs to two, the rules do not go together, or the response
+        window is longer than the time between two trials.
     """
-    _check(events, conditions, response_column, window)
-    onset = _times(events, 'onset')
-    duration = _times(events, 'duration')
-    bad = {'onset': np.isnan(onset), 'duration': ~(duration >= 0)}
-    for column, where in bad.items():
-        for row in np.flatnonzero(where)[:1]:
-            least = ', 0 or more' if column == 'duration' else ''
-            raise InputError(
-                f'{_row(row)} of the events has {column} {_cell(events[column].iloc[row])}: it '
-                f'must be a number of seconds{least}. Correct or remove the row.'
-            )
-    if response_column is None:
-        time = np.full(len(events), np.nan)
-    else:
-        time = _times(events, response_column)
-    responded = (time >= window[0]) & (time <= window[1]) & (time != 0)
-    name = np.full(len(events), UNMATCHED, dtype=object)
-    for condition in conditions:
-        matched = _matches(events, condition, responded)
-        for row in np.flatnonzero(matched & (name != UNMATCHED))[:1]:
-            raise InputError(
-                f'{_row(row)} of the events ({_describe(events, row, condition.where)}) belongs '
-                f'to two conditions, {name[row]} and {condition.name}: make them exclusive in '
-                'the model.'
-            )
-        name[matched] = condition.name
-    columns = list(dict.fromkeys(c for condition in conditions for c in condition.where))
-    if (name == UNMATCHED).all():
-        raise InputError(_nothing_matches(events, conditions, columns))
-    keys = pd.DataFrame({'onset': onset, 'duration': duration, 'condition': name})
-    repeated = keys.duplicated().to_numpy() & (name != UNMATCHED)
-    notes = []
-    for row in range(len(events)):
-        note = _response_note(time[row], window)
-        if onset[row] < 0:
-            early = 'starts before the first volume of the scan'
-            note = '; '.join(filter(None, (note, early)))
-        if name[row] == UNMATCHED:
-            described = _describe(events, row, columns)
-            if response_column is not None:
-                described += ' with a response' if responded[row] else ' without a response'
-            note = '; '.join(filter(None, (note, f'no condition matches {described}')))
-        elif repeated[row]:
-            note = '; '.join(filter(None, (note, _REPEATED)))
-        notes.append(note)
-    name[repeated] = UNMATCHED
+    check_rules(rules)
+    check_columns(events, rules)
+    # What a message quotes is what the file has, so that it can be found there.
+    raw, events = events, renamed(events, rules.rename)
+    rows = _kinds(events, rules)
+    if not np.logical_or.reduce(list(rows.where.values())).any():
+        raise InputError(_nothing_matches(raw, rules))
+    repeated = _repeated_presses(events, rows, rules)
+    time = _column_times(events, rows, rules)
+    twins = _twins(rows, time)
+    found = _responses(events, rows, rules, time, twins | repeated)
+    name = _conditions(events, rows, rules, found)
+    keys = pd.DataFrame({
+        'onset': rows.onset,
+        'duration': rows.duration,
+        'condition': name,
+        'stimulus': rows.stimulus,
+    })  # fmt: skip
+    twins |= keys.duplicated().to_numpy() & ((name != UNMATCHED) | (rows.stimulus != MISSING))
+    twins &= ~rows.ignored & ~rows.response
+    status = np.select(
+        [rows.ignored, rows.response, twins, name == UNMATCHED],
+        ['ignored', 'response', 'repeated', 'unmatched'],
+        'trial',
+    ).astype(object)
+    reason, note = _reasons(events, rows, rules, found, status)
+    for row in np.flatnonzero(twins):
+        reason[row], note[row] = _REPEATED, '; '.join(filter(None, (note[row], _REPEATED)))
+    for row in np.flatnonzero(repeated):
+        reason[row] = note[row] = _REPEATED_PRESS
+    for row in np.flatnonzero((rows.onset < 0) & ~rows.ignored & ~rows.response):
+        early = 'starts before the first volume of the scan'
+        note[row] = '; '.join(filter(None, (note[row], early)))
+    counts = (status == 'trial') | ((status == 'unmatched') & rows.known)
+    takes = counts & rows.takers(rules)
+    reason[(status == 'trial') & ~takes] = MISSING
+    stimulus = np.where(counts, rows.stimulus, MISSING)
+    right = np.ones(len(events), dtype=bool)
+    if rules.stimuli is not None:
+        right = matches(events, rules.stimuli.correct)[found.source]
+    correct = np.where(stimulus == 'go', found.responded & right, ~found.responded)
+    name[status != 'trial'] = UNMATCHED
     return pd.DataFrame(
         {
-            'onset': onset,
-            'duration': duration,
+            'onset': rows.onset,
+            'duration': rows.duration,
             'condition': pd.Series(name, dtype=str),
-            'responded': responded,
-            'response_time': time,
-            'note': pd.Series(notes, dtype=str),
+            'status': pd.Series(status, dtype=str),
+            'stimulus': pd.Series(stimulus, dtype=str),
+            'correct': _where(takes & (stimulus != MISSING), correct),
+            'responded': _where(takes, found.responded),
+            'response_time': np.where(rows.ignored | rows.response, np.nan, found.time),
+            'presses': _where(takes, found.presses),
+            'reason': pd.Series(reason, dtype=str),
+            'line': lines(events),
+            'note': pd.Series(note, dtype=str),
         }
     )
 
@@ -160,140 +185,185 @@ def count_trials(coded: pd.DataFrame, conditions: Sequence[Condition]) -> pd.Dat
     )
 
 
-def _check(
+def count_rows(coded: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+    """Say where every row of an events file went.
+
+    Parameters
+    ----------
+    coded : DataFrame
+        Result of :func:`code_trials`.
+    conditions : sequence of str
+        Names of the conditions; one without trials has a line, too.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``status``, ``condition``, ``reason`` and ``n_rows``, whose sum is the number of
+        rows of the file. Each of them is in exactly one line.
+    """
+    keys = ['status', 'condition', 'reason']
+    sizes = coded.groupby(keys, sort=False).size().reset_index(name='n_rows')
+    found = [
+        (str(status), str(name), str(reason), int(size))
+        for status, name, reason, size in sizes.itertuples(index=False)
+    ]
+    present = set(coded.loc[coded['status'] == 'trial', 'condition'])
+    found += [('trial', name, 'no trial', 0) for name in conditions if name not in present]
+    order = {name: number for number, name in enumerate(conditions)} | {UNMATCHED: len(found)}
+    found.sort(
+        key=lambda row: (STATUSES.index(row[0]), order.get(row[1], len(found)), -row[3], row[2])
+    )
+    return pd.DataFrame(found, columns=[*keys, 'n_rows'])
+
+
+def _where(wanted: _Mask, values: npt.NDArray[np.generic]) -> pd.Series:
+    """Values of the wanted rows, None in the others."""
+    return pd.Series(
+        [v if use else None for use, v in zip(wanted, values.tolist(), strict=True)], dtype=object
+    )
+
+
+def _kinds(events: pd.DataFrame, rules: EventRules) -> _Rows:
+    """Sort rows by their cells alone."""
+    nowhere = np.zeros(len(events), dtype=bool)
+    ignored = nowhere.copy()
+    for kind in rules.ignore:
+        ignored |= matches(events, kind)
+    response = nowhere
+    if rules.response is not None and rules.response.rows is not None:
+        response = matches(events, rules.response.rows) & ~ignored
+    conditions = {c.name: matches(events, c.where) & ~ignored for c in rules.conditions}
+    go, nogo = nowhere, nowhere
+    if rules.stimuli is not None:
+        go, nogo = (
+            matches(events, kind) & ~ignored for kind in (rules.stimuli.go, rules.stimuli.nogo)
+        )
+    for row in np.flatnonzero(go & nogo)[:1]:
+        columns = dict.fromkeys([*rules.stimuli.go, *rules.stimuli.nogo])  # type: ignore[union-attr]
+        raise InputError(
+            f'{row_name(events, row)} of the events ({describe(events, row, columns)}) is both a '
+            'Go and a NoGo stimulus: make them exclusive in the model.'
+        )
+    known = {f'condition {name}': rows for name, rows in conditions.items()}
+    for user, rows in {**known, 'the Go stimuli': go, 'the NoGo stimuli': nogo}.items():
+        for row in np.flatnonzero(rows & response)[:1]:
+            columns = dict.fromkeys(rules.response.rows or ())  # type: ignore[union-attr]
+            raise InputError(
+                f'{row_name(events, row)} of the events ({describe(events, row, columns)}) is a '
+                f'response, but belongs to {user}, too: make them exclusive in the model.'
+            )
+    asking = go | nogo
+    for condition in rules.conditions:
+        if condition.response is not None:
+            asking = asking | conditions[condition.name]
+    onset, duration = check_times(events, rules, ~ignored, response)
+    stimulus = np.select([go, nogo], ['go', 'nogo'], MISSING).astype(object)
+    return _Rows(ignored, response, conditions, asking, stimulus, onset, duration)
+
+
+def _column_times(events: pd.DataFrame, rows: _Rows, rules: EventRules) -> npt.NDArray[np.float64]:
+    """Response times that stand in a column, s."""
+    if rules.response is None or rules.response.column is None:
+        return np.full(len(events), np.nan)
+    column = rules.response.column
+    time = seconds(events, column, rules.units.get(column, 's'), ~rows.ignored)
+    return np.where(rows.ignored, np.nan, time)
+
+
+def _twins(rows: _Rows, time: npt.NDArray[np.float64]) -> _Mask:
+    """Rows of the same time, kind and response as an earlier one."""
+    keys = pd.DataFrame({'onset': rows.onset, 'duration': rows.duration, **rows.where})
+    keys['a stimulus'], keys['its response'] = rows.stimulus, time
+    return keys.duplicated().to_numpy() & rows.known
+
+
+def _repeated_presses(events: pd.DataFrame, rows: _Rows, rules: EventRules) -> _Mask:
+    """Responses of the same time and kind as an earlier one."""
+    if rules.response is None or rules.response.rows is None:
+        return np.zeros(len(events), dtype=bool)
+    columns = dict.fromkeys([*rules.response.rows, *rules.response.press])
+    keys = pd.DataFrame({'onset': rows.onset, 'response': rows.response})
+    for number, column in enumerate(columns):
+        keys[number] = events[column].astype(str).to_numpy()
+    return keys.duplicated().to_numpy() & rows.response
+
+
+def _responses(
     events: pd.DataFrame,
-    conditions: Sequence[Condition],
-    response_column: str | None,
-    window: tuple[float, float],
-) -> None:
-    names = [condition.name for condition in conditions]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or UNMATCHED in names:
-        raise InputError(
-            f'Condition names must be unique and not {UNMATCHED!r}; there are: {", ".join(names)}.'
-        )
-    if not window[0] < window[1]:
-        raise InputError(
-            f'The response window {window[0]} to {window[1]} s is empty: give its start first.'
-        )
-    if not len(events):
-        raise InputError(
-            'The file has a header, but no event. Write the events of the run into it, or remove '
-            'the file.'
-        )
-    needed: dict[str, str] = {'onset': 'every model', 'duration': 'every model'}
-    for condition in conditions:
-        needed.update(dict.fromkeys(condition.where, f'condition {condition.name}'))
-        if condition.response is not None and response_column is None:
-            raise InputError(
-                f'Condition {condition.name} asks for {"a" if condition.response else "no"} '
-                'response, but no response column is named: name it in the model.'
-            )
-    if response_column is not None:
-        needed[response_column] = 'the response rule'
-    for column, user in needed.items():
-        if column not in events.columns:
-            raise InputError(
-                f'The events have no column {column!r}, which {user} needs; their columns are: '
-                f'{", ".join(map(str, events.columns))}.'
-            )
+    rows: _Rows,
+    rules: EventRules,
+    time: npt.NDArray[np.float64],
+    repeated: _Mask,
+) -> Responses:
+    rule = rules.response
+    if rule is None:
+        return Responses.none(len(events), MISSING)
+    if rule.rows is not None:
+        trials = rows.takers(rules) & ~repeated
+        check_spacing(events, rows.onset, trials, rule.window)
+        return row_responses(events, rows.onset, trials, rows.response & ~repeated, rule)
+    check_spacing(events, rows.onset, rows.asking & ~repeated, rule.window)
+    return column_responses(events, time, rule)
 
 
-def _nothing_matches(
-    events: pd.DataFrame, conditions: Sequence[Condition], columns: list[str]
-) -> str:
+def _conditions(
+    events: pd.DataFrame, rows: _Rows, rules: EventRules, found: Responses
+) -> npt.NDArray[np.object_]:
+    name = np.full(len(events), UNMATCHED, dtype=object)
+    for condition in rules.conditions:
+        matched = rows.where[condition.name].copy()
+        if condition.response is not None:
+            matched &= found.responded == condition.response
+        for row in np.flatnonzero(matched & (name != UNMATCHED))[:1]:
+            raise InputError(
+                f'{row_name(events, row)} of the events '
+                f'({describe(events, row, condition.where)}) belongs to two conditions, '
+                f'{name[row]} and {condition.name}: make them exclusive in the model.'
+            )
+        name[matched] = condition.name
+    return name
+
+
+def _reasons(
+    events: pd.DataFrame,
+    rows: _Rows,
+    rules: EventRules,
+    found: Responses,
+    status: npt.NDArray[np.object_],
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_]]:
+    """Reason and note of each row, but for those that repeat others."""
+    reason, note = found.reason.copy(), found.note.copy()
+    columns = list(dict.fromkeys(c for condition in rules.conditions for c in condition.where))
+    for row in map(int, np.flatnonzero(status == 'unmatched')):
+        text = f'no condition matches {describe(events, row, columns)}'
+        if rules.response is not None and (rules.response.rows is None or rows.known[row]):
+            text += ' with a response' if found.responded[row] else ' without a response'
+        reason[row], note[row] = text, '; '.join(filter(None, (note[row], text)))
+    for where in reversed(rules.ignore):
+        for row in map(int, np.flatnonzero((status == 'ignored') & matches(events, where))):
+            reason[row], note[row] = describe(events, row, where), ''
+    return reason, note
+
+
+def _nothing_matches(events: pd.DataFrame, rules: EventRules) -> str:
     """Say what there is, and what the model looks for."""
+    columns = list(dict.fromkeys(c for condition in rules.conditions for c in condition.where))
     counts: dict[str, int] = {}
     for row in range(len(events)):
-        text = ', '.join(f'{c}={_quoted(events[c].iloc[row])}' for c in columns)
+        text = ', '.join(f'{c}={quoted(events[c].iloc[row])}' for c in columns)
         counts[text] = counts.get(text, 0) + 1
     found = [f'{text} ({count})' for text, count in counts.items()]
     shown = '; '.join(found[:_SHOWN]) + (
         f'; {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
     )
-    rules = {None: '', True: ', with a response', False: ', without a response'}
+    endings = {None: '', True: ', with a response', False: ', without a response'}
     wanted = [
         f'{c.name}: '
         + ', '.join(f'{k}={" or ".join(map(repr, values))}' for k, values in c.where.items())
-        + rules[c.response]
-        for c in conditions
+        + endings[c.response]
+        for c in rules.conditions
     ]
     return (
         f'No row of the events belongs to a condition of the model. The file has: {shown}. The '
         f'model has: {"; ".join(wanted)}. Correct one of them.'
     )
-
-
-def _cell(value: object) -> str:
-    if _is_missing(value):
-        return 'n/a'
-    return repr(value) if isinstance(value, str) else f'{value}'
-
-
-def _quoted(value: object) -> str:
-    """A cell in quotation marks, with its blanks."""
-    return repr(value if isinstance(value, str) else _text(value))
-
-
-def _row(row: int) -> str:
-    return f'Row {row + 1} (line {row + 2} of the file)'
-
-
-def _is_missing(value: object) -> bool:
-    return bool(pd.isna(value)) or str(value).strip().lower() in _MISSING  # type: ignore[call-overload]
-
-
-def _times(events: pd.DataFrame, column: str) -> npt.NDArray[np.float64]:
-    """A column as seconds; NaN where it is missing, an error where it is no number."""
-    times = np.full(len(events), np.nan)
-    for row, value in enumerate(events[column]):
-        if _is_missing(value):
-            continue
-        try:
-            times[row] = float(value)
-        except (TypeError, ValueError):
-            times[row] = np.inf
-        if not np.isfinite(times[row]):
-            raise InputError(
-                f'{_row(row)} of the events has {column} {_cell(value)}, which is not a number of '
-                'seconds. Correct the row, or write n/a if there is no value.'
-            )
-    return times
-
-
-def _text(value: object) -> str:
-    """A cell as text; whole numbers without decimals, missing values as ``n/a``."""
-    if _is_missing(value):
-        return UNMATCHED
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return str(value).strip()
-
-
-def _matches(
-    events: pd.DataFrame, condition: Condition, responded: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.bool_]:
-    matched = np.ones(len(events), dtype=bool)
-    for column, accepted in condition.where.items():
-        matched &= np.array([_text(value) in accepted for value in events[column]], dtype=bool)
-    if condition.response is not None:
-        matched &= responded == condition.response
-    return matched
-
-
-def _describe(events: pd.DataFrame, row: int, columns: Mapping[str, object] | list[str]) -> str:
-    return ', '.join(f'{column}={_text(events[column].iloc[row])}' for column in columns)
-
-
-def _response_note(time: float, window: tuple[float, float]) -> str:
-    if np.isnan(time):
-        return ''
-    if time == 0:
-        return 'response time 0 read as no response'
-    if time < 0:
-        return f'press before onset ({time:g} s)'
-    if time < window[0]:
-        return f'press before the window ({time:g} s)'
-    if time > window[1]:
-        return f'press after the window ({time:g} s)'
-    return ''
