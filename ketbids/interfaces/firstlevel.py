@@ -1,319 +1,321 @@
-"""The participant level: smoothing, the GLM of a run, and the runs of a visit together."""
+"""The GLM of a run."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    File,
-    InputMultiObject,
-    SimpleInterface,
-    TraitedSpec,
-    isdefined,
-    traits,
-)
+import pandas as pd
+from nipype.interfaces.base import SimpleInterface, isdefined
 
 from ketbids.errors import InputError
-from ketbids.io.cifti import assert_same_models, read_maps, read_series, write_maps
-from ketbids.io.cifti import write_series as save_series
+from ketbids.interfaces.combineruns import CombineRuns
+from ketbids.interfaces.fitspecs import STATISTICS, FitInputSpec, FitOutputSpec
+from ketbids.interfaces.series import read_surfaces, with_data
+from ketbids.io.cifti import read_series, series_models, write_maps
 from ketbids.io.files import read_json
-from ketbids.io.surfaces import read_surface
 from ketbids.io.tables import read_table
-from ketbids.stats.brainmodels import BrainModels, Surface
+from ketbids.io.weights import read_weights
+from ketbids.stats.brainmodels import BrainModels
+from ketbids.stats.glmresults import GlmFit
+from ketbids.stats.scaling import Scaling
+from ketbids.stats.whiteness import whiteness_maps, whiteness_summary
 
-__all__ = ['CombineRuns', 'FitGLM', 'SmoothSeries']
+__all__ = [
+    'CombineRuns',
+    'FitGLM',
+    'FitInputSpec',
+    'FitOutputSpec',
+    'PreparedRun',
+    'not_fitted',
+    'prepare_run',
+    'read_surfaces',
+    'with_data',
+    'write_fit',
+]
 
 logger = logging.getLogger('ketbids')
 
-STATISTICS = ('effect', 'variance', 't', 'z')
+#: Outputs that are lists with an entry per contrast.
+_LISTS = (*STATISTICS, 'sidecars', 'f', 'f_z', 'f_joint', 'f_sidecars')
+#: Fields of the sidecars that describe the noise model.
+_QUALITY = (
+    'NoiseModel',
+    'NoiseSmoothingFWHM',
+    'DegreesOfFreedomNominal',
+    'ComponentsRemoved',
+    'DegreesOfFreedomEffective',
+)
 
-#: Fields of a sidecar that may differ from run to run.
-_BY_RUN = ('SignalUnits', 'MeanSignal', 'RepetitionTime', 'SliceTimingReference', 'NotEstimable')
-#: Peaks of runs that differ by less than this share count as one.
-_SAME_PEAK = 0.05
-_PEAKS_DIFFER = (
-    'The runs have events of different lengths, so that percent signal change of the combined map '
-    'is not defined by one peak; effects are responses to activity of height 1 in every run.'
+_WHITENESS = {
+    'Description': 'What autocorrelation the noise model left. ljungBox: portmanteau statistic of '
+    'the innovations (Ljung and Box 1978), chi-square with PortmanteauDegreesOfFreedom where they '
+    'are white; ljungBoxLogP: -log10 of its p; lag1Before, lag1After: autocorrelation of the '
+    'residuals at lag 1 before and after whitening.',
+    'Units': 'arbitrary',
+}
+
+_AFTER_FIX = (
+    'FIX took the noise components out of the time series before this model was fitted, and '
+    'their degrees of freedom with them. t and z use DegreesOfFreedomNominal and are optimistic; '
+    'DegreesOfFreedomEffective is lower by the number of these components, but not by the '
+    "movement parameters and the high-pass filter that were regressed out with them. A group's "
+    'inference uses effects only.'
 )
 
 
-def read_surfaces(paths: list[str], models: BrainModels) -> dict[str, Surface]:
-    """Read the left and the right surface and pair them with the structures of `models`."""
-    surfaces = {}
-    for path, side in zip(paths, ('LEFT', 'RIGHT'), strict=True):
-        expected = f'CIFTI_STRUCTURE_CORTEX_{side}'
-        surface, structure = read_surface(Path(path))
-        if structure not in ('', expected):
-            raise InputError(f'{path} is a surface of {structure}, not of {expected}.')
-        vertices = models.n_vertices.get(expected)
-        if vertices is not None and len(surface.coordinates) != vertices:
-            raise InputError(
-                f'{path} has {len(surface.coordinates)} vertices, the time series {vertices}: '
-                'surfaces and data must be on the same mesh.'
-            )
-        surfaces[expected] = surface
-    return surfaces
+class PreparedRun(NamedTuple):
+    """What a GLM needs of a run.
+
+    Attributes
+    ----------
+    data : ndarray of float32, shape (n_volumes, n_grayordinates)
+        Scaled time series; NaN where a grayordinate has no data.
+    models : BrainModels
+    repetition_time : float
+        Seconds.
+    scale : Scaling
+    design : DataFrame, shape (n_volumes, n_columns)
+    contrasts : dict of str to ndarray, shape (n_columns,)
+        Weights of the t contrasts that can be estimated.
+    f_contrasts : dict of str to ndarray, shape (q, n_columns)
+        Weights of the F contrasts that can be estimated.
+    plan : mapping
+        Content of the file of contrasts.
+    notes : list of str
+        What is odd about the time series.
+    source : str
+        Path of the time series for messages.
+    """
+
+    data: npt.NDArray[np.float32]
+    models: BrainModels
+    repetition_time: float
+    scale: Scaling
+    design: pd.DataFrame
+    contrasts: dict[str, npt.NDArray[np.float64]]
+    f_contrasts: dict[str, npt.NDArray[np.float64]]
+    plan: Mapping[str, Any]
+    notes: list[str]
+    source: str
 
 
-def with_data(data: npt.NDArray[np.floating], path: Path) -> npt.NDArray[np.bool_]:
-    """Tell which grayordinates of a time series have data; shape (n_grayordinates,).
+def prepare_run(inputs: Any) -> PreparedRun:
+    """Read and scale what `FitInputSpec` names.
 
     Raises
     ------
     InputError
-        None has.
+        A file cannot be read, or no grayordinate has data.
     """
-    from ketbids.stats.firstlevel import has_data
-    from ketbids.stats.seriescheck import volumes_text
+    from ketbids.stats.scaling import moments, scale_factor
+    from ketbids.stats.seriescheck import series_notes
 
-    filled = has_data(data)
-    if not filled.any():
-        empty = np.flatnonzero(~np.isfinite(data).any(axis=1))
-        which = f' Nothing is finite in {volumes_text(empty)}.' if len(empty) else ''
-        raise InputError(
-            f'{path} has no data: every grayordinate is constant or not finite over time.{which} '
-            'Preprocess the run again.'
+    source = inputs.source_file if isdefined(inputs.source_file) else inputs.series_file
+    plan = read_json(Path(inputs.contrasts_file))
+    series = read_series(Path(inputs.series_file))
+    filled = with_data(series.data, Path(source))
+    notes = series_notes(series.data, filled)
+    for note in notes:
+        logger.warning('%s: %s', source, note)
+    mean, sd = moments(series.data)
+    mean[~filled] = np.nan
+    scale = scale_factor(mean, sd, 'grandMean' if inputs.origin == 'hcp' else 'median')
+    data = series.data * np.float32(scale.factor)
+    data[:, ~filled] = np.nan
+    weights = {name: np.array(rows, dtype=np.float64) for name, rows in plan['weights'].items()}
+    tests = plan['tests']
+    return PreparedRun(
+        data=data,
+        models=series.models,
+        repetition_time=series.repetition_time,
+        scale=scale,
+        design=read_table(Path(inputs.design_file)),
+        contrasts={name: rows[0] for name, rows in weights.items() if tests[name] == 't'},
+        f_contrasts={name: rows for name, rows in weights.items() if tests[name] == 'F'},
+        plan=plan,
+        notes=notes,
+        source=source,
+    )
+
+
+def not_fitted(inputs: Any) -> dict[str, Any] | None:
+    """Give the outputs of a run without any contrast; None if there is one.
+
+    Raises
+    ------
+    InputError
+        There is none, but one is needed.
+    """
+    plan = read_json(Path(inputs.contrasts_file))
+    if plan['weights']:
+        return None
+    source = inputs.source_file if isdefined(inputs.source_file) else inputs.series_file
+    reasons = '; '.join(f'{name}: {why}' for name, why in plan['not_estimable'].items())
+    if inputs.needed:
+        raise InputError(f'{source}: no contrast can be estimated. {reasons}')
+    note = f'no contrast can be estimated, so no model was fitted ({reasons})'
+    logger.warning('%s: %s.', source, note)
+    lists: dict[str, Any] = {key: [] for key in (*_LISTS, 'contrasts', 'f_contrasts')}
+    return lists | {
+        'density': series_models(Path(inputs.series_file)).density,
+        'not_estimable': plan['not_estimable'],
+        'notes': [note],
+        'whiteness_sidecars': [],
+        'quality': {},
+    }
+
+
+def write_fit(
+    cwd: Path, inputs: Any, run: PreparedRun, fit: GlmFit, noise: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the maps of a fit.
+
+    Parameters
+    ----------
+    cwd : Path
+        Folder to write to.
+    inputs : FitInputSpec
+    run : PreparedRun
+    fit : GlmFit
+        Rows in the order of the contrasts of `run`.
+    noise : mapping
+        ``NoiseModel`` and what else the sidecars say of it.
+
+    Returns
+    -------
+    dict
+        Outputs, as `FitOutputSpec` has them.
+    """
+    results: dict[str, Any] = {key: [] for key in _LISTS}
+    common = _common_fields(inputs, run, fit, noise)
+    for row, (name, weights) in enumerate(run.contrasts.items()):
+        for statistic in STATISTICS:
+            values = getattr(fit, statistic)[row]
+            path = cwd / f'{statistic}_{name}.dscalar.nii'
+            results[statistic].append(str(write_maps(path, {name: values}, run.models)))
+        results['sidecars'].append(
+            {
+                'Contrast': name,
+                'ConditionWeights': _by_column(run.design, weights),
+                'GrayordinatesWithoutData': int(np.isnan(fit.effect[row]).sum()),
+                **_few(run, name),
+                **common,
+            }
         )
-    return filled
-
-
-class SmoothingInputSpec(BaseInterfaceInputSpec):
-    """Inputs of any smoother of a dense time series."""
-
-    in_file = File(exists=True, mandatory=True, desc='dense time series')
-    fwhm = traits.Range(low=0.0, exclude_low=True, mandatory=True, desc='kernel, mm')
-    left_surface = File(exists=True, mandatory=True, desc='left midthickness')
-    right_surface = File(exists=True, mandatory=True, desc='right midthickness')
-
-
-class SmoothingOutputSpec(TraitedSpec):
-    """Outputs of any smoother of a dense time series."""
-
-    out_file = File(exists=True, desc='smoothed dense time series')
-
-
-class SmoothSeries(SimpleInterface):
-    """Smooth along the surfaces and within each subcortical structure, without wb_command."""
-
-    input_spec = SmoothingInputSpec
-    output_spec = SmoothingOutputSpec
-
-    def _run_interface(self, runtime: Any) -> Any:
-        from ketbids.stats.smoothing import apply_smoothing, smoothing_matrix
-
-        path = Path(self.inputs.in_file)
-        series = read_series(path)
-        surfaces = read_surfaces(
-            [self.inputs.left_surface, self.inputs.right_surface], series.models
+    for (name, rows), result in zip(run.f_contrasts.items(), fit.f, strict=True):
+        joint = {f'effect{n}': values for n, values in enumerate(result.effect, 1)}
+        joint |= {f'covariance{n}': values for n, values in enumerate(result.covariance, 1)}
+        for key, maps in (('f', {name: result.f}), ('f_z', {name: result.z}), ('f_joint', joint)):
+            path = cwd / f'{key}_{name}.dscalar.nii'
+            results[key].append(str(write_maps(path, maps, run.models)))
+        results['f_sidecars'].append(
+            {
+                'Contrast': name,
+                'ConditionWeights': [_by_column(run.design, row) for row in rows],
+                'DegreesOfFreedomNumerator': len(rows),
+                'GrayordinatesWithoutData': int(np.isnan(result.f).sum()),
+                **_few(run, name),
+                **common,
+            }
         )
-        filled = with_data(series.data, path)
-        matrix = smoothing_matrix(series.models, surfaces, self.inputs.fwhm)
-        out_file = Path(runtime.cwd) / 'smoothed.dtseries.nii'
-        smoothed = apply_smoothing(matrix, series.data, valid=filled)
-        save_series(out_file, smoothed, series.models, series.repetition_time)
-        self._results['out_file'] = str(out_file)
-        return runtime
+    results |= {
+        'contrasts': list(run.contrasts),
+        'f_contrasts': list(run.f_contrasts),
+        'density': run.models.density,
+        'not_estimable': run.plan['not_estimable'],
+        'notes': run.notes,
+        'quality': {key: common[key] for key in _QUALITY if key in common},
+    }
+    if fit.whiteness is not None:
+        maps = whiteness_maps(fit.whiteness)
+        results['whiteness'] = str(write_maps(cwd / 'whiteness.dscalar.nii', maps, run.models))
+        results['quality'] |= whiteness_summary(fit.whiteness)
+        results['whiteness_sidecars'] = [{**_WHITENESS, **results['quality']}]
+    return results
 
 
-class _FitGLMInputSpec(BaseInterfaceInputSpec):
-    series_file = File(exists=True, mandatory=True, desc='smoothed dense time series')
-    source_file = File(exists=True, desc='time series before smoothing, for messages')
-    origin = traits.Enum('hcp', 'fmriprep', usedefault=True, desc='who preprocessed the run')
-    design_file = File(exists=True, mandatory=True, desc='design matrix')
-    contrasts_file = File(exists=True, mandatory=True, desc='weights of the contrasts')
+def _by_column(design: pd.DataFrame, weights: npt.NDArray[np.float64]) -> dict[str, float]:
+    return {
+        column: float(weight)
+        for column, weight in zip(design.columns, weights, strict=True)
+        if weight
+    }
 
 
-class _CombineRunsOutputSpec(TraitedSpec):
-    contrasts = traits.List(traits.Str, desc='names of the estimable contrasts')
-    effect = traits.List(File(exists=True), desc='one file per contrast')
-    variance = traits.List(File(exists=True))
-    t = traits.List(File(exists=True))
-    z = traits.List(File(exists=True))
-    sidecars = traits.List(traits.Dict, desc='metadata per contrast')
-    density = traits.Str(desc='BIDS den label')
+def _few(run: PreparedRun, name: str) -> dict[str, str]:
+    """Say that a contrast rests on very few trials."""
+    reason = run.plan.get('few', {}).get(name)
+    return {'FewTrials': reason} if reason else {}
 
 
-class _FitGLMOutputSpec(_CombineRunsOutputSpec):
-    notes = traits.List(traits.Str, desc='what is odd about the time series')
+def _common_fields(
+    inputs: Any, run: PreparedRun, fit: GlmFit, noise: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Fields of the sidecars of all maps of a run."""
+    fields: dict[str, Any] = {'DegreesOfFreedomNominal': float(fit.df_nominal)}
+    if isdefined(inputs.removed_components):
+        removed = inputs.removed_components
+        fields['ComponentsRemoved'] = removed
+        fields['DegreesOfFreedomEffective'] = float(max(fit.df_nominal - removed, 0))
+        fields['DegreesOfFreedomCaveat'] = _AFTER_FIX
+    plan = run.plan
+    return {
+        **fields,
+        **noise,
+        'RegressorPeaks': plan['peaks'],
+        'NotEstimable': plan['not_estimable'],
+        'ConfoundColumns': plan['confounds'],
+        'RepetitionTime': plan['repetition_time'],
+        'SliceTimingReference': plan['slice_time_ref'],
+        'SignalUnits': run.scale.text,
+        'MeanSignal': None if np.isnan(run.scale.mean) else run.scale.mean,
+    }
 
 
 class FitGLM(SimpleInterface):
-    """Fit the prewhitened GLM of one run at every grayordinate."""
+    """Fit the GLM of one run at every grayordinate, prewhitened by an autoregressive model."""
 
-    input_spec = _FitGLMInputSpec
-    output_spec = _FitGLMOutputSpec
-    _order = 6
-
-    def _run_interface(self, runtime: Any) -> Any:
-        from ketbids.stats.firstlevel import fit_glm, scale_factor
-        from ketbids.stats.seriescheck import series_notes
-
-        source = self.inputs.source_file
-        source = source if isdefined(source) else self.inputs.series_file
-        series = read_series(Path(self.inputs.series_file))
-        design = read_table(Path(self.inputs.design_file))
-        plan = read_json(Path(self.inputs.contrasts_file))
-        if not plan['weights']:
-            reasons = '; '.join(f'{name}: {why}' for name, why in plan['not_estimable'].items())
-            raise InputError(f'{source}: no contrast can be estimated. {reasons}')
-        filled = with_data(series.data, Path(source))
-        self._results['notes'] = series_notes(series.data, filled)
-        for note in self._results['notes']:
-            logger.warning('%s: %s', source, note)
-        names = list(plan['weights'])
-        weights = np.array(list(plan['weights'].values()))
-        mean = np.where(filled, series.data.mean(axis=0, dtype=float), np.nan)
-        sd = series.data.std(axis=0, dtype=float)
-        scale = scale_factor(mean, sd, 'grandMean' if self.inputs.origin == 'hcp' else 'median')
-        data = series.data * np.float32(scale.factor)
-        data[:, ~filled] = np.nan
-        try:
-            fit = fit_glm(
-                data,
-                design.to_numpy(float),
-                weights,
-                order=self._order,
-                names=list(design.columns),
-            )
-        except InputError as error:
-            raise InputError(f'{source}: {error}') from error
-        for statistic in STATISTICS:
-            self._results[statistic] = [
-                _save(runtime, f'{statistic}_{name}', name, values, series.models)
-                for name, values in zip(names, getattr(fit, statistic), strict=True)
-            ]
-        self._results['contrasts'] = names
-        self._results['density'] = series.models.density
-        self._results['sidecars'] = [
-            {
-                'Contrast': name,
-                'ConditionWeights': {
-                    column: weight
-                    for column, weight in zip(design.columns, plan['weights'][name], strict=True)
-                    if weight
-                },
-                'DegreesOfFreedom': float(fit.dof),
-                'NoiseModel': f'AR({self._order}), per grayordinate, stationary likelihood',
-                'RegressorPeaks': plan['peaks'],
-                'NotEstimable': plan['not_estimable'],
-                'ConfoundColumns': plan['confounds'],
-                'RepetitionTime': plan['repetition_time'],
-                'SliceTimingReference': plan['slice_time_ref'],
-                'GrayordinatesWithoutData': int(np.isnan(fit.effect[0]).sum()),
-                'SignalUnits': scale.text,
-                'MeanSignal': None if np.isnan(scale.mean) else scale.mean,
-            }
-            for name in names
-        ]
-        return runtime
-
-
-def _save(runtime: Any, stem: str, name: str, values: Any, models: BrainModels) -> str:
-    return str(write_maps(Path(runtime.cwd) / f'{stem}.dscalar.nii', {name: values}, models))
-
-
-class _CombineRunsInputSpec(BaseInterfaceInputSpec):
-    contrasts = InputMultiObject(
-        traits.List(traits.Str), mandatory=True, desc='contrasts of each run'
-    )
-    effect = InputMultiObject(traits.List(File(exists=True)), mandatory=True, desc='per run')
-    variance = InputMultiObject(traits.List(File(exists=True)), mandatory=True, desc='per run')
-    sidecars = InputMultiObject(traits.List(traits.Dict), mandatory=True, desc='per run')
-    series_files = traits.List(traits.Str, desc='time series of each run, for messages')
-    caveat = traits.Str(desc='what the sidecars of all maps say')
-
-
-class CombineRuns(SimpleInterface):
-    """Combine the runs of a session by precision-weighted fixed effects."""
-
-    input_spec = _CombineRunsInputSpec
-    output_spec = _CombineRunsOutputSpec
+    input_spec = FitInputSpec
+    output_spec = FitOutputSpec
 
     def _run_interface(self, runtime: Any) -> Any:
-        from ketbids.stats.firstlevel import combine_runs
-        from ketbids.stats.zscore import z_from_t
+        from ketbids.stats.autoregression import model_order
+        from ketbids.stats.firstlevel import fit_glm
 
         i = self.inputs
-        runs = [
-            dict(zip(names, zip(effect, variance, sidecars, strict=True), strict=True))
-            for names, effect, variance, sidecars in zip(
-                i.contrasts, i.effect, i.variance, i.sidecars, strict=True
+        order = model_order(i.noise_model)
+        self._results = not_fitted(i) or {}
+        if self._results:
+            return runtime
+        run = prepare_run(i)
+        noise: dict[str, Any] = {'NoiseModel': noise_text(order)}
+        smoother = None
+        if order and isdefined(i.smoothing_file):
+            smoother, noise['NoiseSmoothingFWHM'] = read_weights(
+                Path(i.smoothing_file), run.models, Path(run.source)
             )
-        ]
-        names = list(dict.fromkeys(name for run in runs for name in run))
-        firsts = [Path(effect[0]) for effect in i.effect]
-        geometry = [read_maps(path)[1] for path in firsts]
-        series = [Path(path) for path in (i.series_files if isdefined(i.series_files) else firsts)]
-        assert_same_models(geometry, series)
-        _assert_same_units([sidecars[0] for sidecars in i.sidecars], series)
-        caveat = i.caveat if isdefined(i.caveat) else ''
-        models = geometry[0]
-        results: dict[str, list[Any]] = {key: [] for key in (*STATISTICS, 'sidecars')}
-        for name in names:
-            parts = [run[name] for run in runs if name in run]
-            stacks = [
-                np.concatenate([read_maps(Path(part[which]))[0] for part in parts]).astype(float)
-                for which in (0, 1)
-            ]
-            dof = sum(part[2]['DegreesOfFreedom'] for part in parts)
-            effect, variance = combine_runs(*stacks)
-            t = effect / np.sqrt(variance)
-            combined = {'effect': effect, 'variance': variance, 't': t, 'z': z_from_t(t, dof)}
-            for statistic, values in combined.items():
-                stem = f'{statistic}_{name}'
-                results[statistic].append(_save(runtime, stem, name, values, models))
-            sidecar = _combined_sidecar([part[2] for part in parts], caveat)
-            sidecar['GrayordinatesWithoutData'] = int(np.isnan(effect).sum())
-            results['sidecars'].append(sidecar)
-        self._results.update(results, contrasts=names, density=models.density)
+        try:
+            fit = fit_glm(
+                run.data,
+                run.design.to_numpy(float),
+                np.array(list(run.contrasts.values())).reshape(-1, run.design.shape[1]),
+                order,
+                f_contrasts=list(run.f_contrasts.values()),
+                names=list(run.design.columns),
+                smoother=smoother,
+                threads=i.num_threads,
+            )
+        except InputError as error:
+            raise InputError(f'{run.source}: {error}') from error
+        self._results = write_fit(Path(runtime.cwd), i, run, fit, noise)
         return runtime
 
 
-def _assert_same_units(sidecars: Sequence[Mapping[str, Any]], series: Sequence[Path]) -> None:
-    """Check that the effects of all runs are in percent, or those of none."""
-    having = {
-        sidecar['MeanSignal'] is not None: path
-        for sidecar, path in zip(sidecars, series, strict=True)
-        if 'MeanSignal' in sidecar
-    }
-    if len(having) == 2:
-        raise InputError(
-            f'The mean was removed from {having[False]}, but not from {having[True]}: their '
-            'effects are in different units and cannot be combined. Preprocess both in the same '
-            'way, or choose runs that go together with --run-id.'
-        )
-
-
-def _combined_sidecar(sidecars: Sequence[Mapping[str, Any]], caveat: str = '') -> dict[str, Any]:
-    """Describe a map of several runs; what differs between them is a list, one entry per run."""
-    combined: dict[str, Any] = {
-        **sidecars[0],
-        'ConfoundColumns': _union(s.get('ConfoundColumns', ()) for s in sidecars),
-        'DegreesOfFreedom': sum(s['DegreesOfFreedom'] for s in sidecars),
-        'Runs': len(sidecars),
-        'Estimator': 'fixed effects',
-    }
-    for key in _BY_RUN:
-        values = [s.get(key) for s in sidecars]
-        if any(value != values[0] for value in values):
-            combined[key] = values
-    peaks = {}
-    for name in _union(s.get('RegressorPeaks', ()) for s in sidecars):
-        heights = [s['RegressorPeaks'][name] for s in sidecars if name in s['RegressorPeaks']]
-        same = max(heights) - min(heights) <= _SAME_PEAK * max(heights)
-        peaks[name] = heights[0] if same else heights
-    if peaks:
-        combined['RegressorPeaks'] = peaks
-    differ = any(isinstance(height, list) for height in peaks.values())
-    caveats = [text for text in (caveat, _PEAKS_DIFFER if differ else '') if text]
-    if caveats:
-        combined['Caveat'] = ' '.join(caveats)
-    return combined
-
-
-def _union(lists: Iterable[Iterable[str]]) -> list[str]:
-    return list(dict.fromkeys(name for names in lists for name in names))
+def noise_text(order: int) -> str:
+    """Name a noise model of FitGLM for people."""
+    if not order:
+        return 'white (ordinary least squares)'
+    return f'AR({order}), per grayordinate, stationary likelihood'

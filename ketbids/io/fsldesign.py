@@ -1,4 +1,4 @@
-"""Designs, contrasts, F tests, blocks and variance groups as PALM's users give them."""
+"""Designs, contrasts, F tests, blocks and variance groups in the files of FSL."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ketbids.errors import InputError, UsageError
+from ketbids.io.files import write_text
 from ketbids.io.matrices import read_matrix
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     'read_design',
     'read_ftests',
     'read_variance_groups',
+    'write_contrasts',
+    'write_design',
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -236,3 +239,23 @@ def _vector_or_rows(path: Path, n_observations: int, what: str) -> Floats:
             'observations.'
         )
     return values
+
+
+def write_design(target: Path, design: npt.ArrayLike) -> Path:
+    """Write a design matrix (n_volumes, n_columns) as FSL's ``.mat``."""
+    values = np.asarray(design, dtype=np.float64)
+    heights = ' '.join(f'{height:.6e}' for height in np.ptp(values, axis=0))
+    head = [f'/NumWaves\t{values.shape[1]}', f'/NumPoints\t{len(values)}']
+    return write_text(target, _vest([*head, f'/PPheights\t{heights}'], values))
+
+
+def write_contrasts(target: Path, contrasts: npt.ArrayLike) -> Path:
+    """Write t contrasts (n_contrasts, n_columns) as FSL's ``.con``."""
+    values = np.asarray(contrasts, dtype=np.float64)
+    head = [f'/NumWaves\t{values.shape[1]}', f'/NumContrasts\t{len(values)}']
+    return write_text(target, _vest(head, values))
+
+
+def _vest(head: Sequence[str], values: Floats) -> str:
+    rows = ['\t'.join(f'{value:.16e}' for value in row) for row in values]
+    return '\n'.join([*head, '', '/Matrix', *rows]) + '\n'

@@ -10,6 +10,7 @@ from pathlib import Path
 from ketbids.errors import InputError, UsageError
 from ketbids.io.bids import RunKey
 from ketbids.io.filters import BidsFilter
+from ketbids.io.fixcount import removed_components
 from ketbids.io.folders import Folders, labels_of, same_run
 from ketbids.io.meshes import density_name, described_by, make_anatomy, mesh_name, one_of
 from ketbids.io.preprocessed import Anatomy, PreprocessedRun
@@ -299,6 +300,7 @@ def find_run(
         anatomy=_anatomy(space, space.parent.name, match, mesh_name(series)),
         origin='hcp',
         denoised=match['clean'] is not None,
+        removed_components=removed_components(series),
         root=root,
         sidecars=tuple(
             path

@@ -61,6 +61,8 @@ class PreprocessedRun:
         JSON files that describe the series, the most specific first.
     confounds_sidecar : Path or None
         JSON file that describes the columns of the confounds.
+    removed_components : int or None
+        Components that FIX removed from the run; None: nobody did, or it is not known.
     """
 
     series: Path
@@ -71,6 +73,7 @@ class PreprocessedRun:
     root: Path
     sidecars: tuple[Path, ...] = ()
     confounds_sidecar: Path | None = None
+    removed_components: int | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -1,125 +1,312 @@
-"""Autoregressive noise: its coefficients from residuals, and its inverse covariance."""
+"""Autoregressive noise: from autocovariances of residuals to a stationary model."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
+
+from ketbids.errors import InputError
+from ketbids.stats.smoothing import apply_smoothing
 
 __all__ = [
     'LARGEST_REFLECTION',
+    'NOISE_FWHM',
     'autocorrelations',
     'bias_correction',
+    'coefficients',
+    'implied_correlations',
     'levinson',
-    'pairs',
-    'precision_times',
-    'trimmed_products',
+    'model_order',
+    'noise_reflections',
+    'tail_correction',
+    'whitened_basis',
+    'with_tail',
 ]
+
+Floats = npt.NDArray[np.float64]
 
 #: Largest partial autocorrelation; below 1, so that the noise model is stationary.
 LARGEST_REFLECTION = 0.99
+#: FWHM in mm of the weights that smooth the autocorrelations: the compromise between noisy
+#: coefficients and those of the neighbours (benchmarks/calibration_glm.py).
+NOISE_FWHM = 5.0
+
+#: Beyond this condition number the bias of the residuals cannot be told from the noise.
+_WORST_CONDITION = 1e8
+#: Lags up to which the noise model continues autocorrelations, and how often.
+_TAIL, _ROUNDS = 40, 2
+#: Least variance that the continued correction may leave, of that without it.
+_LEAST_OUTSIDE = 0.2
 
 
-def bias_correction(basis: npt.NDArray[np.float64], order: int) -> npt.NDArray[np.float64]:
-    """What autocovariances become in residuals, as a matrix; shape (order + 1, order + 1).
+def model_order(noise_model: str) -> int:
+    """Order of the noise model ``ols`` (0) or ``arN`` (N).
 
-    Entry (i, j) is the expected sum of products of residuals i apart, for noise whose
-    autocovariance is 1 at lag j (both directions) and 0 elsewhere.
+    Raises
+    ------
+    InputError
+        It is another one.
+    """
+    if noise_model == 'ols':
+        return 0
+    found = re.fullmatch(r'ar([1-9][0-9]?)', noise_model)
+    if not found:
+        raise InputError(
+            f'There is no noise model {noise_model!r} here; choose ols, ar1 or arN (N up to 99).'
+        )
+    return int(found[1])
+
+
+def bias_correction(basis: Floats, order: int) -> Floats:
+    """What autocovariances become in residuals, as a matrix.
+
+    With R = I - Q Q' and D_j the indicator of volumes j apart (both directions; D_0 = I), the
+    expected sum of products of residuals i apart is sum_j tr(R D_i R D_j) gamma_j, halved for
+    i > 0, where each pair of volumes counts once (Worsley et al. 2002, NeuroImage 15:1, appendix
+    A.3). The traces are taken of products with Q, without any matrix of volumes by volumes.
+
+    Parameters
+    ----------
+    basis : ndarray, shape (n_volumes, n_columns)
+        Orthonormal basis Q of the design.
+    order : int
+
+    Returns
+    -------
+    ndarray, shape (order + 1, order + 1)
+        For white noise of variance 1 the part without lag 0 is also the covariance of the sums,
+        whatever the design, if the noise is normal.
+
+    Raises
+    ------
+    InputError
+        The lags are too many for what the design leaves of the run.
     """
     n_volumes = len(basis)
-    projector = np.eye(n_volumes) - basis @ basis.T
-    shifted = [projector]
-    for lag in range(1, order + 1):
-        both = np.zeros_like(projector)
-        both[:, lag:] += projector[:, :-lag]
-        both[:, :-lag] += projector[:, lag:]
-        shifted.append(both)
-    matrix = np.array([[np.sum(left * right.T) for right in shifted] for left in shifted])
-    matrix[1:] /= 2  # sums of products count each pair of volumes once
+    matrix = _expected_sums(basis, order, order)
+    singular = np.linalg.svd(matrix, compute_uv=False)
+    if not singular[-1] * _WORST_CONDITION > singular[0]:
+        raise InputError(
+            f'A run of {n_volumes} volumes with a design of rank {basis.shape[1]} is too short '
+            f'for autocorrelations up to lag {order}: choose a noise model of lower order with '
+            '--noise-model, or fewer confounds with --confounds.'
+        )
     return matrix
 
 
-def autocorrelations(
-    residual: npt.NDArray[np.float64], order: int, correct: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Bias-corrected residual autocorrelations at lags 1 to p; shape (V, p)."""
-    n_volumes = len(residual)
-    sums = np.stack(
-        [
-            np.einsum('tv,tv->v', residual[: n_volumes - lag], residual[lag:])
-            for lag in range(order + 1)
-        ]
-    )
-    covariances = np.linalg.solve(correct, sums)
+def _expected_sums(basis: Floats, lags: int, other: int) -> Floats:
+    """Entries 0 to `lags` by 0 to `other` of the matrix of `bias_correction`."""
+    n_volumes = len(basis)
+    shifted = [basis]
+    for lag in range(1, max(lags, other) + 1):
+        both = np.zeros_like(basis)
+        both[lag:] += basis[:-lag]
+        both[:-lag] += basis[lag:]
+        shifted.append(both)
+    within = [basis.T @ both for both in shifted]
+    matrix = np.empty((lags + 1, other + 1))
+    for i in range(lags + 1):
+        for j in range(other + 1):
+            whole = 0 if i != j else n_volumes if i == 0 else 2 * (n_volumes - i)
+            matrix[i, j] = (
+                whole - 2 * np.sum(shifted[i] * shifted[j]) + np.sum(within[i] * within[j].T)
+            )
+    matrix[1:] /= 2
+    return matrix
+
+
+def tail_correction(basis: Floats, order: int, correct: Floats) -> Floats:
+    """What autocorrelations beyond the order do to those within it in the correction.
+
+    Returns
+    -------
+    ndarray, shape (order + 1, n_later)
+        For lags order + 1, order + 2, ..., up to 40 or a quarter of the run.
+    """
+    last = max(min(_TAIL, len(basis) // 4), order)
+    later = _expected_sums(basis, order, last)[:, order + 1 :]
+    return np.linalg.solve(correct, later).astype(np.float64)
+
+
+def with_tail(correlations: Floats, tail: Floats) -> Floats:
+    """Correct autocorrelations for those beyond the order, as their own model continues them.
+
+    Worsley's correction takes autocovariances beyond the order as 0, which noise of long memory
+    under a slow design does not allow. With later autocorrelations g, the sums of products are
+    those of M gamma + M_later g gamma_0, so that with u = M^-1 M_later g a corrected
+    autocorrelation r is r (1 + u_0) - u. It is done twice: the model changes by it.
+
+    Parameters
+    ----------
+    correlations : ndarray, shape (order, n)
+        Of `autocorrelations`.
+    tail : ndarray, shape (order + 1, n_later)
+        Of `tail_correction`.
+
+    Returns
+    -------
+    ndarray, shape (order, n)
+    """
+    order, first = len(correlations), correlations
+    if not order or not tail.shape[1]:
+        return correlations
+    for _ in range(_ROUNDS):
+        reflections = levinson(correlations)
+        phi, known = coefficients(reflections), list(implied_correlations(reflections))
+        for _ in range(tail.shape[1]):
+            known.append(_sum_of_products(phi, known[: -order - 1 : -1]))
+        later = known[order:]
+        change = np.stack([_sum_of_products(row, later) for row in tail])
+        whole = 1 + change[0]
+        # So much of the noise would be within the design that the model cannot tell.
+        usable = whole > _LEAST_OUTSIDE
+        correlations = np.where(usable, first * whole - change[1:], first)
+    return correlations
+
+
+def autocorrelations(sums: Floats, correct: Floats) -> Floats:
+    """Bias-corrected residual autocorrelations.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (order + 1, n)
+        Sums of products of residuals that are 0, 1, ... volumes apart.
+    correct : ndarray, shape (order + 1, order + 1)
+        Of :func:`bias_correction`.
+
+    Returns
+    -------
+    ndarray, shape (order, n)
+        At lags 1, 2, ...; not bounded by 1. 0 where there are no residuals.
+    """
+    covariances = np.stack([_sum_of_products(row, sums) for row in np.linalg.inv(correct)])
     # Where noise is so smooth that the correction overshoots, the raw values stay.
     raw = covariances[0] <= 0
     covariances[:, raw] = sums[:, raw]
-    return (covariances[1:] / covariances[0]).T
+    none = covariances[0] <= 0
+    return np.where(none, 0, covariances[1:]) / np.where(none, 1, covariances[0])
 
 
-def levinson(correlations: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Solve the Yule-Walker equations, kept stationary; autocorrelations (V, p) -> (V, p).
+def _sum_of_products(left: Iterable[Any], right: Iterable[Any]) -> Any:
+    """Sum over rows, one by one: the same bits whatever the number of grayordinates."""
+    total = 0.0
+    for a, b in zip(left, right, strict=True):
+        total = total + a * b
+    return total
 
-    A partial autocorrelation at its limit ends the recursion of its grayordinate: later ones
-    are 0.
+
+def levinson(correlations: Floats) -> Floats:
+    """Partial autocorrelations (reflections) of autocorrelations, kept below 1.
+
+    One that is at its limit ends the recursion of its grayordinate: later ones are 0. So the
+    model is stationary whatever the autocorrelations.
+
+    Parameters
+    ----------
+    correlations : ndarray, shape (order, n)
+        At lags 1, 2, ...
+
+    Returns
+    -------
+    ndarray, shape (order, n)
     """
-    n, order = correlations.shape
-    coefficients = np.zeros((n, order))
-    error = np.ones(n)
-    going = np.ones(n, dtype=bool)
+    order, n = correlations.shape
+    phi, reflections = np.zeros((order, n)), np.zeros((order, n))
+    error, going = np.ones(n), np.ones(n, dtype=bool)
     for step in range(order):
-        known = coefficients[:, :step]
-        left = correlations[:, step] - np.einsum(
-            'vi,vi->v', known, correlations[:, :step][:, ::-1]
-        )
+        known = phi[:step]
+        left = correlations[step] - _sum_of_products(known, correlations[:step][::-1])
         reflection = np.where(going, left / error, 0)
         going &= np.abs(reflection) < LARGEST_REFLECTION
         reflection = np.clip(reflection, -LARGEST_REFLECTION, LARGEST_REFLECTION)
-        coefficients[:, :step] = known - reflection[:, None] * known[:, ::-1]
-        coefficients[:, step] = reflection
+        phi[:step] = known - reflection * known[::-1]
+        phi[step] = reflections[step] = reflection
         error *= 1 - reflection**2
-    return coefficients
+    return reflections
 
 
-def trimmed_products(basis: npt.NDArray[np.float64], order: int) -> npt.NDArray[np.float64]:
-    """Lagged cross-products of the design; shape ((order + 1) (order + 2) / 2, K * K).
+def coefficients(reflections: Floats) -> Floats:
+    """Autoregressive coefficients of partial autocorrelations; both of shape (order, n)."""
+    phi = np.zeros_like(reflections)
+    for step, reflection in enumerate(reflections):
+        known = phi[:step]
+        phi[:step] = known - reflection * known[::-1]
+        phi[step] = reflection
+    return phi
 
-    With filters a = (1, -phi), X' Sigma^-1 X is the sum over pairs i <= j of a_i a_j times row
-    (i, j), which is the sum over s = i .. T - 1 - j of x(s) x(s + j - i)' and its transpose
-    (once, for i = j).
+
+def implied_correlations(reflections: Floats) -> Floats:
+    """Autocorrelations at lags 1 to p of a model; both of shape (order, n)."""
+    phi, correlations = np.zeros_like(reflections), np.zeros_like(reflections)
+    error = np.ones(reflections.shape[1])
+    for step, reflection in enumerate(reflections):
+        known = phi[:step]
+        correlations[step] = reflection * error + _sum_of_products(
+            known, correlations[:step][::-1]
+        )
+        phi[:step] = known - reflection * known[::-1]
+        phi[step] = reflection
+        error = error * (1 - reflection**2)
+    return correlations
+
+
+def noise_reflections(
+    correlations: Floats,
+    valid: npt.NDArray[np.bool_],
+    smoother: sparse.csr_matrix | None,
+    threads: int = 1,
+) -> Floats:
+    """Partial autocorrelations of the noise at every grayordinate.
+
+    Parameters
+    ----------
+    correlations : ndarray, shape (order, n_grayordinates)
+        Bias-corrected residual autocorrelations.
+    valid : ndarray of bool, shape (n_grayordinates,)
+        Grayordinates with data.
+    smoother : sparse matrix, shape (n_grayordinates, n_grayordinates), or None
+        Weights that are applied to the autocorrelations. These are made those of stationary
+        noise before, so that their averages are it too.
+    threads : int
+
+    Returns
+    -------
+    ndarray, shape (order, n_grayordinates)
+        0 where there are no data.
     """
-    n_volumes = len(basis)
-    rows = []
-    for i, j in pairs(order):
-        early, late = basis[i : n_volumes - j], basis[j : n_volumes - i]
-        product = early.T @ late
-        rows.append((product if i == j else product + product.T).ravel())
-    return np.stack(rows)
+    reflections = levinson(np.where(valid, correlations, 0))
+    if smoother is None or not len(correlations):
+        return reflections
+    smooth = apply_smoothing(
+        smoother, implied_correlations(reflections), valid=valid, threads=threads
+    )
+    return levinson(np.where(valid, smooth, 0))
 
 
-def pairs(order: int) -> list[tuple[int, int]]:
-    """Pairs i <= j of lags 0 to p, in the order of the rows of `trimmed_products`."""
-    return [(i, j) for i in range(order + 1) for j in range(i, order + 1)]
+def whitened_basis(basis: Floats, reflections: Floats) -> Floats:
+    """Orthonormal basis of a design after whitening.
 
+    Parameters
+    ----------
+    basis : ndarray, shape (n_volumes, n_columns)
+    reflections : ndarray, shape (order,)
+        Of one noise model.
 
-def precision_times(
-    values: npt.NDArray[np.float64], filters: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Sigma^-1 (for innovations of variance 1) times each column; (T, V) and (V, p + 1) -> (T, V).
-
-    By symmetry about both diagonals Sigma^-1 is A1' A1 - A2' A2 as well, which filters forwards
-    and then backwards.
+    Returns
+    -------
+    ndarray, shape (n_volumes, n_columns)
     """
-    order = filters.shape[1] - 1
-    n_volumes = len(values)
-    forward = values.copy()
-    for lag in range(1, order + 1):
-        forward[lag:] += filters[:, lag] * values[: n_volumes - lag]
-    out = forward.copy()
-    for lag in range(1, order + 1):
-        out[: n_volumes - lag] += filters[:, lag] * forward[lag:]
-    # A2 has its only rows at the end, where it meets the first p volumes.
-    for row in range(order):
-        corner = np.zeros(values.shape[1])
-        for volume in range(row + 1):
-            corner += filters[:, order - row + volume] * values[volume]
-        for volume in range(row + 1):
-            out[volume] -= filters[:, order - row + volume] * corner
-    return out
+    order = len(reflections)
+    white = basis.copy()
+    error = np.ones(order + 1)
+    for step in range(order):
+        phi = coefficients(reflections[: step + 1, None])[:, 0]
+        error[step + 1] = error[step] * (1 - reflections[step] ** 2)
+        rows = np.arange(step + 1, len(basis) if step + 1 == order else step + 2)
+        for lag, value in enumerate(phi, 1):
+            white[rows] -= value * basis[rows - lag]
+    white[:order] *= np.sqrt(error[order] / error[:order])[:, None]
+    return np.linalg.qr(white)[0]

@@ -1,7 +1,9 @@
 """General linear model of a run with autoregressive noise, grayordinate by grayordinate."""
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,73 +11,44 @@ from scipy import sparse
 
 from ketbids.errors import InputError
 from ketbids.stats import autoregression
-from ketbids.stats.smoothing import apply_smoothing
-from ketbids.stats.zscore import z_from_t
+from ketbids.stats.glmresults import FContrast, GlmFit, f_statistic
+from ketbids.stats.glskernels import PERFECT, interleave, lag_sums, project, solve_tile
+from ketbids.stats.products import BLOCK
+from ketbids.stats.scaling import has_data
+from ketbids.stats.whiteness import n_lags, whiteness
+from ketbids.stats.zscore import z_from_f, z_from_t
 
-__all__ = [
-    'GRAND_MEAN',
-    'GlmFit',
-    'Scaling',
-    'combine_runs',
-    'fit_glm',
-    'has_data',
-    'scale_factor',
-]
+__all__ = ['fit_glm']
 
-#: Mean that intensities are brought to; that of the HCP pipelines.
-GRAND_MEAN = 10000.0
+Floats = npt.NDArray[np.float64]
 
 #: Singular values below this share of the largest, of columns of length 1, count as 0.
 _RANK_TOLERANCE = 1e-8
-#: A residual sum of squares below this share of the total counts as a perfect fit.
-_PERFECT = 1e-18
-#: Intensities beyond it have no square in single precision: the file is damaged.
-_ABSURD = 1e18
-#: Numbers in work at a time (16 MB).
-_BLOCK = 2_000_000
+#: Share of a contrast that may lie outside the row space of the design.
+_ESTIMABLE = 1e-6
+#: Tiles that a thread does at a time.
+_TILES = 8
 
 
-class GlmFit(NamedTuple):
-    """Result of a fit; NaN where the data are constant or not finite.
+class _Design(NamedTuple):
+    """A design in an orthonormal basis.
 
     Attributes
     ----------
-    effect : ndarray, shape (n_contrasts, n_grayordinates)
-        Contrast estimates in units of the data.
-    variance : ndarray, shape (n_contrasts, n_grayordinates)
-        Their variances.
-    t, z : ndarray, shape (n_contrasts, n_grayordinates)
-        Student's t and the normal deviate of the same tail.
-    dof : int
-        Residual degrees of freedom, volumes less columns.
-    ar : ndarray, shape (n_grayordinates, order)
-        Autoregressive coefficients, noise(t) = sum_i ar_i noise(t - i) + white.
+    basis : ndarray, shape (n_volumes, rank)
+    columns, rows : ndarray
+        The basis as the compiled functions read it.
+    contrasts : ndarray, shape (n_rows, rank)
+        Rows of all contrasts, t before F.
+    pairs : ndarray of int, shape (n_pairs, 2)
+        Rows whose covariances are needed: t by themselves, F with each other.
     """
 
-    effect: npt.NDArray[np.float64]
-    variance: npt.NDArray[np.float64]
-    t: npt.NDArray[np.float64]
-    z: npt.NDArray[np.float64]
-    dof: int
-    ar: npt.NDArray[np.float64]
-
-
-class Scaling(NamedTuple):
-    """How intensities become percent signal.
-
-    Attributes
-    ----------
-    factor : float
-        Multiply the data by it.
-    mean : float
-        Mean of the scaled data, 100 % of the signal; NaN if there is none.
-    text : str
-        What was done, for a sidecar.
-    """
-
-    factor: float
-    mean: float
-    text: str
+    basis: Floats
+    columns: Floats
+    rows: Floats
+    contrasts: Floats
+    pairs: npt.NDArray[np.int64]
 
 
 def fit_glm(
@@ -84,306 +57,304 @@ def fit_glm(
     contrasts: npt.NDArray[np.floating],
     order: int = 6,
     *,
+    f_contrasts: Sequence[npt.NDArray[np.floating]] = (),
     names: Sequence[str] | None = None,
     smoother: sparse.csr_matrix | None = None,
+    threads: int = 1,
 ) -> GlmFit:
     r"""Fit a general linear model with AR(p) noise to every grayordinate.
 
     The autocovariances of the least-squares residuals are corrected for the bias that the design
-    puts on them (Worsley et al. 2002, NeuroImage 15:1, appendix A.3), the Yule-Walker equations
+    puts on them (Worsley et al. 2002, NeuroImage 15:1, appendix A.3), with those beyond the order
+    as the model continues them and not 0, the Yule-Walker equations
     are solved by Levinson's recursion with partial autocorrelations below 1, and effects are
-    generalised least-squares estimates under the exact stationary covariance, whose inverse is
+    generalised least-squares estimates under the exact stationary covariance of that model, which
+    includes the first p volumes. For the design its inverse comes down to trimmed lagged
+    cross-products (Box & Jenkins, Time Series Analysis, appendix A7.4),
 
-    .. math:: \Sigma^{-1} = (A_1 A_1^T - A_2 A_2^T) / \sigma^2
+    .. math:: X' \Sigma^{-1} X = \sum_{i, j = 0}^p a_i a_j \sum_{s = i}^{T - 1 - j}
+        x_s x_{s + j - i}', \qquad a = (1, -\phi_1, ..., -\phi_p),
 
-    (Gohberg & Semencul 1972), with lower-triangular Toeplitz matrices of first columns
-    :math:`(1, -\phi_1, ..., -\phi_p, 0, ...)` and :math:`(0, ..., 0, -\phi_p, ..., -\phi_1)`.
-    For the design this comes down to trimmed lagged cross-products (Box & Jenkins, Time Series
-    Analysis, appendix A7.4), which all grayordinates share.
+    written for i <= j, which all grayordinates share: one matrix product for all of them. Sums
+    are in double precision whatever the type of the data.
 
     Parameters
     ----------
     data : ndarray, shape (n_volumes, n_grayordinates)
         Time series.
     design : ndarray, shape (n_volumes, n_columns)
-        Design matrix, of full rank.
+        Design matrix; it may have dependent columns, if the contrasts can be estimated.
     contrasts : ndarray, shape (n_contrasts, n_columns)
-        Weights.
+        Weights of the t contrasts; there may be none.
     order : int
         Order p of the noise model; 0 is ordinary least squares.
+    f_contrasts : sequence of ndarray, shape (q, n_columns)
+        Independent rows of weights of each F contrast.
     names : sequence of str, optional
         Names of the columns of the design, for messages.
     smoother : sparse matrix, shape (n_grayordinates, n_grayordinates), optional
-        Weights (:func:`~ketbids.stats.smoothing.smoothing_matrix`) that smooth the residual
-        autocorrelations over the mesh before they become coefficients.
+        Weights (:func:`~ketbids.stats.smoothing.smoothing_matrix`, FWHM
+        `~ketbids.stats.autoregression.NOISE_FWHM`) that smooth the residual autocorrelations
+        over the mesh before they become coefficients.
+    threads : int
+        The result does not depend on them.
 
     Returns
     -------
     GlmFit
-        Effects, variances, t, z, degrees of freedom and noise coefficients.
+        Effects, variances, t, z, F, degrees of freedom, noise coefficients and whiteness.
 
     Raises
     ------
     InputError
-        Shapes do not agree, the design has dependent columns, values that are not finite or too
-        few volumes, or the order is too high.
+        Shapes do not agree, a contrast is not estimable, the design has values that are not
+        finite, or there are too few volumes for it and the order.
     """
     data = np.asarray(data)
-    matrix: npt.NDArray[np.float64] = np.asarray(design).astype(np.float64)
-    rows: npt.NDArray[np.float64] = np.atleast_2d(contrasts).astype(np.float64)
-    _check(data, matrix, rows, order, names)
-    n_volumes, n_columns = matrix.shape
-    n = data.shape[1]
-    # In an orthonormal basis of the design every system below is well conditioned.
-    basis, triangle = np.linalg.qr(matrix)
-    weights = np.linalg.solve(triangle.T, rows.T).T
-    blocks = _blocks(n, n_volumes, n_columns)
-    valid = np.zeros(n, dtype=bool)
-    for block in blocks:
-        valid[block] = _has_signal(data[:, block], basis)
+    matrix: Floats = np.asarray(design).astype(np.float64)
+    t_rows: Floats = np.atleast_2d(np.asarray(contrasts, dtype=np.float64))
+    groups = [np.atleast_2d(np.asarray(rows, dtype=np.float64)) for rows in f_contrasts]
+    if not t_rows.size:
+        t_rows = np.zeros((0, matrix.shape[-1]))
+    labels = _check(data, matrix, [t_rows, *groups], order, names)
+    setting = _in_basis(matrix, t_rows, groups, labels, order)
+    n, df = data.shape[1], len(matrix) - setting.basis.shape[1]
 
-    ar = np.full((n, order), np.nan)
-    if order:
-        correlations = np.full((n, order), np.nan)
-        correct = autoregression.bias_correction(basis, order)
-        for block in blocks:
-            keep = np.flatnonzero(valid[block]) + block.start
-            residual = _residuals(data[:, keep], basis)[0]
-            correlations[keep] = autoregression.autocorrelations(residual, order, correct)
-        if smoother is not None:
-            correlations = apply_smoothing(smoother, correlations.T).T
-        ar[valid] = autoregression.levinson(correlations[valid])
+    lags = n_lags(df, order)
+    valid = has_data(data)
+    before = np.empty((max(order, lags) + 1, n))
+    _over_tiles(n, threads, _least_squares, data, valid, setting, before)
+    correct = autoregression.bias_correction(setting.basis, order)
+    tail = autoregression.tail_correction(setting.basis, order, correct)
+    raw = autoregression.autocorrelations(before[: order + 1], correct)
+    whole = _in_parts(threads, partial(autoregression.with_tail, tail=tail), raw)
+    reflections = autoregression.noise_reflections(whole, valid, smoother, threads)
 
-    shape = (len(rows), n)
-    effect, variance = np.full(shape, np.nan), np.full(shape, np.nan)
-    products = autoregression.trimmed_products(basis, order)
-    dof = n_volumes - n_columns
-    for block in blocks:
-        keep = np.flatnonzero(valid[block]) + block.start
-        residual, fitted = _residuals(data[:, keep], basis)
-        filters = np.concatenate([np.ones((len(keep), 1)), -ar[keep]], axis=1)
-        effect[:, keep], variance[:, keep] = _generalised(
-            residual, fitted, basis, filters, products, weights, dof
-        )
+    n_rows = len(setting.contrasts)
+    effect, covariance = np.empty((n_rows, n)), np.empty((len(setting.pairs), n))
+    after = np.empty((lags + 1, n))
+    products = interleave(_lagged_products(setting.basis, order))
+    outputs = reflections, products, effect, covariance, after
+    _over_tiles(n, threads, _generalised, data, valid, setting, *outputs)
+    covariance *= after[0] / df
+    for values in (effect, covariance, before, after):
+        values[:, ~valid] = np.nan
+    ar = autoregression.coefficients(reflections)
+    ar[:, ~valid] = np.nan
+
+    n_t = len(t_rows)
     with np.errstate(invalid='ignore', divide='ignore'):
-        t = effect / np.sqrt(variance)
-    return GlmFit(effect, variance, t, z_from_t(t, dof), dof, ar)
-
-
-def has_data(data: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-    """Tell which grayordinates of a time series can be analysed.
-
-    Parameters
-    ----------
-    data : ndarray, shape (n_volumes, n_grayordinates)
-
-    Returns
-    -------
-    ndarray of bool, shape (n_grayordinates,)
-        False where a value is not finite (or as large as only a damaged file has), or where all
-        are equal.
-    """
-    low, high = data.min(axis=0), data.max(axis=0)  # NaN and infinity come through
-    return (low > -_ABSURD) & (high < _ABSURD) & (low < high)
-
-
-def combine_runs(
-    effects: npt.NDArray[np.floating], variances: npt.NDArray[np.floating]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Combine runs of one contrast: fixed effects, weighted by precision.
-
-    Parameters
-    ----------
-    effects, variances : ndarray, shape (n_runs, n_grayordinates)
-        Effects in the same units, and their variances. A run counts at a grayordinate if both
-        are finite and the variance is positive.
-
-    Returns
-    -------
-    effect, variance : ndarray, shape (n_grayordinates,)
-        sum(e / v) / sum(1 / v) and 1 / sum(1 / v); NaN where no run counts.
-
-    Raises
-    ------
-    InputError
-        The shapes differ.
-    """
-    effects = np.asarray(effects, dtype=np.float64)
-    variances = np.asarray(variances, dtype=np.float64)
-    if effects.ndim != 2 or effects.shape != variances.shape:
-        raise InputError(
-            f'Effects of shape {effects.shape} and variances of shape {variances.shape} cannot '
-            'be combined: one row per run is needed in both, over the same grayordinates.'
-        )
-    counts = np.isfinite(effects) & np.isfinite(variances) & (variances > 0)
-    precision = np.divide(1.0, variances, out=np.zeros_like(variances), where=counts)
-    total = precision.sum(axis=0)
-    weighted = (precision * np.where(counts, effects, 0)).sum(axis=0)
-    with np.errstate(invalid='ignore', divide='ignore'):
-        return weighted / total, np.where(total > 0, 1 / total, np.nan)
-
-
-def scale_factor(
-    mean_map: npt.NDArray[np.floating],
-    sd_map: npt.NDArray[np.floating],
-    mode: Literal['grandMean', 'median'] = 'median',
-) -> Scaling:
-    """Decide how a run's intensities are scaled.
-
-    Parameters
-    ----------
-    mean_map, sd_map : ndarray, shape (n_grayordinates,)
-        Mean and standard deviation over time. Grayordinates that are not finite, or whose mean
-        and standard deviation are 0, are left out.
-    mode : {'grandMean', 'median'}
-        ``'grandMean'``: the pipeline gave the run a grand mean of 10000 (HCP), which is kept if
-        the data bear it out within a factor of 2. ``'median'``: the median of the temporal means
-        is brought to 10000.
-
-    Returns
-    -------
-    Scaling
-        The factor, the mean after scaling and a text. Where the mean is not far from 0 against
-        the changes over time, the mean was removed: factor 1, mean NaN.
-
-    Raises
-    ------
-    InputError
-        No grayordinate has data, or the mode is unknown.
-    """
-    if mode not in ('grandMean', 'median'):
-        raise InputError(f'There is no scaling {mode!r}; choose grandMean or median.')
-    mean_map = np.asarray(mean_map, dtype=np.float64)
-    sd_map = np.asarray(sd_map, dtype=np.float64)
-    found = np.isfinite(mean_map) & np.isfinite(sd_map) & ((mean_map != 0) | (sd_map != 0))
-    if not found.any():
-        raise InputError('No grayordinate of the run has data: every value is 0 or not finite.')
-    median, spread = float(np.median(mean_map[found])), float(np.median(sd_map[found]))
-    if median <= spread:
-        return Scaling(
-            1.0,
-            float('nan'),
-            f'arbitrary units; median temporal mean {median:.4g} is near 0 (median temporal '
-            f'standard deviation {spread:.4g}): no percent signal change can be given',
-        )
-    if mode == 'grandMean' and GRAND_MEAN / 2 <= median <= GRAND_MEAN * 2:
-        return Scaling(
-            1.0,
-            GRAND_MEAN,
-            f'units of the input, whose grand mean is {GRAND_MEAN:g} (median temporal mean '
-            f'{median:.5g})',
-        )
-    factor = GRAND_MEAN / median
-    text = (
-        f'scaled by {factor:.6g}, so that the median temporal mean, {median:.5g}, is '
-        f'{GRAND_MEAN:g}'
+        t = effect[:n_t] / np.sqrt(covariance[:n_t])
+    return GlmFit(
+        effect[:n_t],
+        covariance[:n_t],
+        t,
+        _in_parts(threads, partial(z_from_t, dof=df), t),
+        df,
+        ar.T,
+        tuple(_f_contrasts(effect[n_t:], covariance[n_t:], [len(g) for g in groups], df, threads)),
+        whiteness(before, after, setting.basis, reflections[:, valid], smoother is not None),
     )
-    if mode == 'grandMean':
-        text += f'; the grand mean of {GRAND_MEAN:g} expected of this input was not found'
-    return Scaling(factor, GRAND_MEAN, text)
-
-
-def _blocks(n: int, n_volumes: int, n_columns: int) -> list[slice]:
-    """Grayordinates in work at a time."""
-    width = max(64, _BLOCK // max(n_volumes, n_columns**2))
-    return [slice(start, start + width) for start in range(0, n, width)]
 
 
 def _check(
     data: npt.NDArray,
-    design: npt.NDArray[np.float64],
-    contrasts: npt.NDArray[np.float64],
+    design: Floats,
+    contrasts: Sequence[Floats],
     order: int,
     names: Sequence[str] | None,
-) -> None:
+) -> list[str]:
+    """Check shapes and values; the names of the columns."""
     if data.ndim != 2 or design.ndim != 2 or len(data) != len(design):
         raise InputError(
             f'Data of shape {data.shape} do not fit a design of shape {design.shape}: both need '
             'one row per volume.'
         )
-    n_volumes, n_columns = design.shape
+    n_columns = design.shape[1]
     labels = [str(i + 1) for i in range(n_columns)] if names is None else list(names)
-    if len(labels) != n_columns or contrasts.shape[1] != n_columns:
-        raise InputError(
-            f'The design has {n_columns} columns, but there are {len(labels)} names and '
-            f'contrasts of {contrasts.shape[1]} weights.'
-        )
+    for rows in contrasts:
+        if len(labels) != n_columns or rows.shape[1] != n_columns:
+            raise InputError(
+                f'The design has {n_columns} columns, but there are {len(labels)} names and '
+                f'contrasts of {rows.shape[1]} weights.'
+            )
     bad = [labels[i] for i in np.flatnonzero(~np.isfinite(design).all(axis=0))]
     if bad:
         raise InputError(
             f'Design columns with values that are not finite: {", ".join(bad)}. Correct them or '
             'leave them out.'
         )
-    if n_volumes <= n_columns + order:
-        raise InputError(
-            f'{n_volumes} volumes are too few for {n_columns} design columns and a noise model '
-            f'of order {order}: choose fewer confounds with --confounds.'
-        )
     if order < 0:
         raise InputError(f'The order of the noise model is {order}; it must be 0 or more.')
-    size = np.linalg.norm(design, axis=0)
-    if (size == 0).any():
-        zero = [labels[i] for i in np.flatnonzero(size == 0)]
+    zero = [labels[i] for i in np.flatnonzero(~design.any(axis=0))]
+    if zero:
         raise InputError(f'Design columns that are 0 throughout: {", ".join(zero)}. Remove them.')
-    _, singular, rows = np.linalg.svd(design / size, full_matrices=False)
-    null = rows[singular <= singular[0] * _RANK_TOLERANCE]
-    if len(null):
-        guilty = np.flatnonzero((np.abs(null) > 1e-4).any(axis=0))
+    return labels
+
+
+def _in_basis(
+    design: Floats, t_rows: Floats, groups: Sequence[Floats], labels: list[str], order: int
+) -> _Design:
+    """Bring design and contrasts into an orthonormal basis, in which systems are well posed."""
+    size = np.linalg.norm(design, axis=0)
+    left, singular, right = np.linalg.svd(design / size, full_matrices=False)
+    rank = int((singular > singular[0] * _RANK_TOLERANCE).sum())
+    n_volumes = len(design)
+    if n_volumes <= rank + order:
+        raise InputError(
+            f'{n_volumes} volumes are too few for a design of rank {rank} and a noise model '
+            f'of order {order}: choose a lower order with --noise-model, or fewer confounds with '
+            '--confounds.'
+        )
+    rows = np.concatenate([t_rows, *groups]) / size
+    inside = rows @ right[:rank].T
+    outside = np.linalg.norm(rows - inside @ right[:rank], axis=1)
+    if (outside > _ESTIMABLE * np.linalg.norm(rows, axis=1)).any():
+        guilty = np.flatnonzero((np.abs(right[rank:]) > 1e-4).any(axis=0))
         raise InputError(
             'The design has linearly dependent columns: '
-            f'{", ".join(labels[i] for i in guilty)}. Leave out one of them.'
+            f'{", ".join(labels[i] for i in guilty)}. A contrast of them cannot be estimated: '
+            'leave out one of them, or the contrast.'
         )
+    for group in groups:
+        if not len(group) or np.linalg.matrix_rank(group / size) < len(group):
+            raise InputError(
+                'The rows of an F contrast depend on each other; leave out those that follow from '
+                'others.'
+            )
+    pairs = [(row, row) for row in range(len(t_rows))]
+    start = len(t_rows)
+    for group in groups:
+        stop = start + len(group)
+        pairs += [(i, j) for i in range(start, stop) for j in range(i, stop)]
+        start = stop
+    basis = np.ascontiguousarray(left[:, :rank])
+    return _Design(
+        basis,
+        interleave(basis.T),
+        interleave(basis),
+        inside / singular[:rank],
+        np.array(pairs, dtype=np.int64).reshape(-1, 2),
+    )
 
 
-def _has_signal(data: npt.NDArray, basis: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Columns that are finite, not constant and not within the design; shape (V,)."""
-    finite = np.isfinite(data).all(axis=0)
-    some = np.where(finite, data, 0).astype(np.float64)
-    changing = np.ptp(some, axis=0) > 0
-    residual = _residuals(some, basis)[0]
-    left = np.einsum('tv,tv->v', residual, residual)
-    total = np.einsum('tv,tv->v', some, some)
-    return finite & changing & (left > _PERFECT * total)
+def _lagged_products(basis: Floats, order: int) -> Floats:
+    """Trimmed lagged cross-products of the design.
+
+    Shape (n (n + 1) / 2, (order + 1) (order + 2) / 2): entries of the lower triangle row by row,
+    and pairs of lags i <= j. A pair is the sum over s = i .. T - 1 - j of x(s) x(s + j - i)', and
+    of its transpose for i < j.
+    """
+    n_volumes, n_columns = basis.shape
+    below = np.tril_indices(n_columns)
+    pairs = []
+    for i in range(order + 1):
+        for j in range(i, order + 1):
+            product = basis[i : n_volumes - j].T @ basis[j : n_volumes - i]
+            pairs.append((product if i == j else product + product.T)[below])
+    return np.stack(pairs, axis=1)
+
+
+def _over_tiles(n: int, threads: int, work: Callable[..., None], *arrays: object) -> None:
+    """Do `work` on tiles of grayordinates; each thread takes some tiles at a time."""
+    step = BLOCK * _TILES
+    starts = range(0, n, step)
+
+    def some(start: int) -> None:
+        for first in range(start, min(start + step, n), BLOCK):
+            work(slice(first, min(first + BLOCK, n)), *arrays)
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(some, starts))
 
 
 def _residuals(
-    data: npt.NDArray, basis: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Least-squares residuals (T, V) and coefficients (K, V) on an orthonormal basis."""
-    values = data.astype(np.float64)
-    fitted = basis.T @ values
-    values -= basis @ fitted
-    return values, fitted
+    here: slice, data: npt.NDArray, valid: npt.NDArray[np.bool_], setting: _Design
+) -> tuple[Floats, Floats]:
+    """Residuals (n_volumes, BLOCK) and coefficients of a tile; 0 where there are no data."""
+    n_volumes, rank = setting.basis.shape
+    width = here.stop - here.start
+    tile, fitted = np.zeros((n_volumes, BLOCK)), np.empty((rank, BLOCK))
+    tile[:, :width] = data[:, here]
+    tile[:, :width][:, ~valid[here]] = 0
+    project(tile, setting.columns, setting.rows, fitted)
+    return tile, fitted
+
+
+def _least_squares(
+    here: slice,
+    data: npt.NDArray,
+    valid: npt.NDArray[np.bool_],
+    setting: _Design,
+    sums: Floats,
+) -> None:
+    """Fill `sums` of lagged products of residuals; what the design fits perfectly is no data."""
+    tile, fitted = _residuals(here, data, valid, setting)
+    found = np.empty((len(sums), BLOCK))
+    lag_sums(tile, found)
+    width = here.stop - here.start
+    sums[:, here] = found[:, :width]
+    left = found[0, :width]
+    total = left + (fitted[:, :width] ** 2).sum(axis=0)
+    valid[here] &= left > PERFECT * total
 
 
 def _generalised(
-    residual: npt.NDArray[np.float64],
-    fitted: npt.NDArray[np.float64],
-    basis: npt.NDArray[np.float64],
-    filters: npt.NDArray[np.float64],
-    products: npt.NDArray[np.float64],
-    weights: npt.NDArray[np.float64],
-    dof: int,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Generalised least squares of a block; effects and variances, each (C, V).
+    here: slice,
+    data: npt.NDArray,
+    valid: npt.NDArray[np.bool_],
+    setting: _Design,
+    reflections: Floats,
+    products: Floats,
+    effect: Floats,
+    covariance: Floats,
+    sums: Floats,
+) -> None:
+    """Fill effects, covariances for innovations of variance 1, and sums of lagged products."""
+    tile, fitted = _residuals(here, data, valid, setting)
+    width = here.stop - here.start
+    noise = np.zeros((len(reflections), BLOCK))
+    noise[:, :width] = reflections[:, here]
+    filled = [np.empty((len(values), BLOCK)) for values in (effect, covariance, sums)]
+    solve_tile(
+        tile,
+        noise,
+        setting.basis,
+        setting.columns,
+        setting.rows,
+        products,
+        setting.contrasts,
+        setting.pairs,
+        fitted,
+        *filled,
+    )
+    for values, found in zip((effect, covariance, sums), filled, strict=True):
+        values[:, here] = found[:, :width]
 
-    The least-squares residuals stand for the data, whose large mean would cost digits.
-    """
-    n_columns = basis.shape[1]
-    pairs = np.stack(
-        [filters[:, i] * filters[:, j] for i, j in autoregression.pairs(filters.shape[1] - 1)],
-        axis=1,
-    )
-    information = (pairs @ products).reshape(-1, n_columns, n_columns)
-    whitened = autoregression.precision_times(residual, filters)
-    right = (basis.T @ whitened).T
-    square = np.einsum('tv,tv->v', residual, whitened)
-    systems = np.concatenate(
-        [right[:, :, None], np.broadcast_to(weights.T, (len(right), *weights.T.shape))], axis=2
-    )
-    solved = np.linalg.solve(information, systems)
-    change = solved[:, :, 0]
-    noise = (square - np.einsum('vk,vk->v', change, right)) / dof
-    effect = weights @ (fitted + change.T)
-    variance = np.einsum('ck,vkc->cv', weights, solved[:, :, 1:]) * noise
-    return effect, variance
+
+def _in_parts(threads: int, function: Callable[[Floats], Floats], values: Floats) -> Floats:
+    """Apply a function of single values; each thread takes some grayordinates at a time."""
+    out = np.empty_like(values)
+
+    def some(start: int) -> None:
+        here = slice(start, start + BLOCK * _TILES)
+        out[..., here] = function(values[..., here])
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(some, range(0, values.shape[-1], BLOCK * _TILES)))
+    return out
+
+
+def _f_contrasts(
+    effect: Floats, covariance: Floats, sizes: Sequence[int], df: int, threads: int
+) -> list[FContrast]:
+    """Cut the rows of all F contrasts into one result each."""
+    results = []
+    for size in sizes:
+        n_pairs = size * (size + 1) // 2
+        part, joint = effect[:size], covariance[:n_pairs]
+        f = f_statistic(part, joint)
+        z = _in_parts(threads, partial(z_from_f, rank=size, dof=df), f)
+        results.append(FContrast(part, joint, f, z))
+        effect, covariance = effect[size:], covariance[n_pairs:]
+    return results

@@ -42,16 +42,22 @@ def z_from_t(t: npt.ArrayLike, dof: npt.ArrayLike) -> Floats:
     df = np.broadcast_to(np.asarray(dof, dtype=np.float64), values.shape).reshape(-1)
     square = size**2
     x, y = df / (df + square), square / (df + square)
-    # x and y add up to 1: the smaller one has the digits.
-    tail = 0.5 * np.where(
-        square > df,
-        special.betainc(df / 2, 0.5, x),
-        special.betaincc(0.5, df / 2, y),
-    )
-    # So it is with the tail and the probability between -t and t.
-    z = np.sqrt(2) * special.erfinv(special.betainc(0.5, df / 2, y))
-    beyond = tail < 0.25
-    z[beyond] = -special.ndtri(tail[beyond])
+    # Of the tail and the probability between -t and t, the smaller one has the digits.
+    inside = special.betainc(0.5, df / 2, y)
+    z = np.sqrt(2) * special.erfinv(inside)
+    tail = 0.5 * (1 - inside)
+    beyond = np.flatnonzero(inside > 0.5)
+    # So it is with x and y, which add up to 1.
+    large = square[beyond] > df[beyond]
+    for chosen, first in ((beyond[large], True), (beyond[~large], False)):
+        half = df[chosen] / 2
+        part = (
+            special.betainc(half, 0.5, x[chosen])
+            if first
+            else special.betaincc(0.5, half, y[chosen])
+        )
+        tail[chosen] = 0.5 * part
+        z[chosen] = -special.ndtri(tail[chosen])
     far = tail < _SMALLEST_P
     log_tail = np.log(0.5) + _log_beta_tail(df[far] / 2, 0.5, df[far] / square[far])
     z[far] = -special.ndtri_exp(log_tail)

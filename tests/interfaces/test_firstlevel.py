@@ -2,39 +2,36 @@
 
 import json
 from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ketbids.errors import InputError
-from ketbids.interfaces.firstlevel import CombineRuns, FitGLM, SmoothSeries, read_surfaces
-from ketbids.interfaces.rundesign import BuildRunDesign, CodeTrials
-from ketbids.io.cifti import read_maps, read_series, write_maps
+from ketbids.interfaces.firstlevel import FitGLM, read_surfaces
+from ketbids.interfaces.rundesign import BuildRunDesign
+from ketbids.interfaces.smoothing import SmoothingWeights
+from ketbids.io.cifti import read_maps, read_series
 from ketbids.io.tables import read_table
 from tests.interfaces.files import (
     CONDITIONS,
     CONTRASTS,
-    RESPONSE,
     TR,
     BrainFiles,
+    code,
     write_events,
     write_movement,
 )
-from tests.stats.small_brain import LEFT, RIGHT, SmallBrain
+from tests.stats.small_brain import LEFT, RIGHT
 
 N_VOLUMES = 170
 NAMES = [condition['name'] for condition in CONDITIONS]
 
 
-def code(events, series, **inputs):
-    interface = CodeTrials(
-        events_file=events, series_file=series, conditions=CONDITIONS, **RESPONSE, **inputs
-    )
-    return interface.run().outputs.out_file
-
-
 def build(trials, series, **inputs):
-    options = {'conditions': NAMES, 'contrasts': CONTRASTS, 'hrf_model': 'spm', 'high_pass': 0.005}
+    rows = {name: {'rows': [weights], 'test': 't'} for name, weights in CONTRASTS.items()}
+    options = {'conditions': NAMES, 'contrasts': rows, 'hrf_model': 'spm', 'high_pass': 0.005}
     return BuildRunDesign(
         trials_file=trials, series_file=series, **{**options, **inputs}
     ).run().outputs  # fmt: skip
@@ -50,70 +47,6 @@ def trials(tmp_path, series):
     return code(write_events(tmp_path / 'events.tsv'), series)
 
 
-class TestTrials:
-    def test_rows_and_columns(self, tmp_path, trials):
-        events, coded = read_table(tmp_path / 'events.tsv'), read_table(Path(trials))
-        assert list(coded.columns) == [
-            'onset',
-            'duration',
-            'condition',
-            'responded',
-            'response_time',
-            'note',
-        ]
-        np.testing.assert_allclose(coded['onset'], events['onset'])
-        counts = coded['condition'].value_counts().to_dict()
-        assert counts == {'correctGo': 45, 'correctNogo': 13, 'incorrectNogo': 2}
-
-    def test_removed_volumes_shift_the_onsets(self, tmp_path, series):
-        path = write_events(tmp_path / 'events.tsv')
-        shifted = read_table(Path(code(path, series, drop_volumes=10)))['onset']
-        np.testing.assert_allclose(shifted, read_table(Path(path))['onset'] - 10 * TR)
-
-    @pytest.mark.parametrize('n_dropped', [159, 500])
-    def test_events_before_the_first_volume(self, tmp_path, series, n_dropped):
-        """The last event is from 126.5 to 127.1 s."""
-        path = write_events(tmp_path / 'events.tsv')
-        with pytest.raises(InputError, match='every event ends within') as caught:
-            code(path, series, drop_volumes=n_dropped)
-        seconds = f'{n_dropped} volumes ({n_dropped * TR:g} s)'
-        for words in (path, series, seconds, '--drop-volumes'):
-            assert words in str(caught.value)
-        # An event that has begun still counts.
-        code(path, series, drop_volumes=158)
-
-    def test_events_after_the_end(self, brain, tmp_path):
-        short = brain.series('short', brain.noise(100))
-        path = write_events(tmp_path / 'events.tsv')
-        with pytest.raises(InputError, match='--drop-volumes') as caught:
-            code(path, short)
-        for words in (path, short, '100 volumes', 'ends at 80 s', 'starts at 126.5 s'):
-            assert words in str(caught.value)
-        # Said to be without its first 60 volumes, the run goes on until 128 s.
-        code(path, short, drop_volumes=60)
-
-    def test_a_bad_row_names_the_file(self, tmp_path, series):
-        path = tmp_path / 'events.tsv'
-        path.write_text('onset\tduration\ttrial_type\tresponse_time\nsoon\t0.6\tgo\t0.4\n')
-        with pytest.raises(InputError, match='soon') as caught:
-            code(str(path), series)
-        assert str(path) in str(caught.value)
-
-    def test_missing_column_names_the_file(self, tmp_path, series):
-        path = tmp_path / 'events.tsv'
-        path.write_text('onset\tduration\ttrial_type\n1\t0.6\tgo\n')
-        with pytest.raises(InputError, match='response_time') as caught:
-            code(str(path), series)
-        assert str(path) in str(caught.value)
-
-    def test_a_model_without_responses(self, tmp_path, series):
-        events = write_events(tmp_path / 'events.tsv')
-        conditions = [{'name': 'go', 'where': {'trial_type': ('go',)}, 'response': None}]
-        interface = CodeTrials(events_file=events, series_file=series, conditions=conditions)
-        coded = read_table(Path(interface.run().outputs.out_file))
-        assert coded['condition'].value_counts().to_dict() == {'go': 45}
-
-
 class TestDesign:
     def test_design_and_contrasts(self, series, trials):
         found = build(trials, series)
@@ -126,7 +59,7 @@ class TestDesign:
         columns = list(design.columns)
         for name, weights in CONTRASTS.items():
             expected = [weights.get(column, 0) for column in columns]
-            assert plan['weights'][name] == expected
+            assert plan['weights'][name] == [expected]
         assert (plan['not_estimable'], plan['dropped']) == ({}, [])
         assert set(plan['peaks']) == set(NAMES)
 
@@ -164,14 +97,6 @@ def test_surfaces_of_the_wrong_side_or_mesh(brain, tmp_path):
         read_surfaces([fine, right], brain.models)
 
 
-def test_smoothing_keeps_constants(brain):
-    left, right = brain.pair()
-    constant = np.full((3, len(brain.models)), 7.0) + np.arange(3)[:, None]
-    path = brain.series('bold', constant)
-    out = SmoothSeries(in_file=path, left_surface=left, right_surface=right, fwhm=20.0).run()
-    np.testing.assert_allclose(read_series(out.outputs.out_file).data, constant, rtol=1e-5)
-
-
 @pytest.fixture
 def planted(brain, tmp_path):
     """Noise with 8 % signal of correct NoGo trials in the left cortex; its design."""
@@ -185,9 +110,18 @@ def planted(brain, tmp_path):
     return brain.series('planted', data), found.design_file, found.contrasts_file
 
 
-def fit(planted):
+def fit(planted, **inputs):
     series, design, contrasts = planted
-    return FitGLM(series_file=series, design_file=design, contrasts_file=contrasts).run().outputs
+    files = {'series_file': series, 'design_file': design, 'contrasts_file': contrasts}
+    # Each in a folder of its own: the next one would write over its files.
+    return FitGLM(**files, **inputs).run(cwd=mkdtemp(dir=Path(series).parent)).outputs
+
+
+def changed(planted, folder, **content):
+    """Another file of contrasts; what is given is changed."""
+    path = folder / f'plan{len(list(folder.glob("plan*.json")))}.json'
+    path.write_text(json.dumps(json.loads(Path(planted[2]).read_text()) | content))
+    return str(path)
 
 
 class TestFit:
@@ -232,8 +166,9 @@ class TestFit:
             assert sidecar['ConditionWeights'] == CONTRASTS[name]
             assert sidecar['RepetitionTime'] == TR
             n_columns = read_table(Path(planted[1])).shape[1]
-            assert sidecar['DegreesOfFreedom'] == N_VOLUMES - n_columns
+            assert sidecar['DegreesOfFreedomNominal'] == N_VOLUMES - n_columns
             assert 'AR(6)' in sidecar['NoiseModel']
+            assert not {'DegreesOfFreedomEffective', 'NoiseSmoothingFWHM'} & set(sidecar)
             assert sidecar['MeanSignal'] == pytest.approx(10000, rel=0.05)
             json.dumps(sidecar, allow_nan=False)
 
@@ -294,9 +229,6 @@ class TestFit:
         path = brain.series('lost', data)
         with pytest.raises(InputError, match=r'Nothing is finite in volumes 7, 17\. Preprocess'):
             fit((path, *planted[1:]))
-        left, right = brain.pair()
-        with pytest.raises(InputError, match='volumes 7, 17'):
-            SmoothSeries(in_file=path, left_surface=left, right_surface=right, fwhm=5.0).run()
 
     def test_odd_series_are_told(self, brain, planted, caplog):
         data = brain.noise(N_VOLUMES)
@@ -310,126 +242,156 @@ class TestFit:
         assert 'in volume 31: look at' in far
         assert f'{path}: the last 70' in caplog.text
 
-    def test_dependent_columns_name_the_series(self, tmp_path, planted):
+    def test_nothing_to_estimate(self, tmp_path, planted, caplog):
+        path = changed(planted, tmp_path, weights={}, not_estimable={'a': 'no trial of a'})
+        found = fit((planted[0], planted[1], path))
+        for name in ('contrasts', 'effect', 'sidecars', 'f_contrasts', 'f', 'f_joint'):
+            assert getattr(found, name) == []
+        assert found.not_estimable == {'a': 'no trial of a'}
+        (note,) = found.notes
+        assert 'no contrast can be estimated' in note
+        assert 'a: no trial of a' in note
+        assert f'{planted[0]}: no contrast' in caplog.text
+        assert found.density == fit(planted).density
+        assert found.quality == {}
+
+    def test_a_collinear_condition_stops_only_its_contrasts(self, tmp_path, planted):
         design = read_table(Path(planted[1]))
+        position = list(design.columns).index('incorrectNogo')
         design['incorrectNogo'] = 2 * design['correctGo']
         path = tmp_path / 'dependent.tsv'
         design.to_csv(path, sep='\t', index=False)
+        row = np.zeros(design.shape[1])
+        row[list(design.columns).index('correctNogo')] = 1
+        other = changed(planted, tmp_path, weights={'nogo': [row.tolist()]}, tests={'nogo': 't'})
+        found = fit((planted[0], str(path), other))
+        assert found.sidecars[0]['DegreesOfFreedomNominal'] == N_VOLUMES - design.shape[1] + 1
+        row[position] = 1
+        other = changed(planted, tmp_path, weights={'nogo': [row.tolist()]}, tests={'nogo': 't'})
         with pytest.raises(InputError, match='dependent columns: correctGo, incorrectNogo') as e:
-            fit((planted[0], str(path), planted[2]))
+            fit((planted[0], str(path), other))
         assert str(e.value).startswith(f'{planted[0]}: ')
 
-    def test_nothing_to_estimate(self, tmp_path, planted):
-        plan = json.loads(Path(planted[2]).read_text())
-        plan |= {'weights': {}, 'not_estimable': {'nogoVsGo': 'no trial of correctNogo'}}
-        path = tmp_path / 'plan.json'
-        path.write_text(json.dumps(plan))
-        with pytest.raises(InputError, match='no trial of correctNogo') as caught:
-            fit((planted[0], planted[1], str(path)))
-        assert planted[0] in str(caught.value)
+    def test_few_trials_are_in_the_sidecar(self, tmp_path, planted):
+        found = fit((*planted[:2], changed(planted, tmp_path, few={'errors': 'two trials'})))
+        few = {s['Contrast']: s.get('FewTrials') for s in found.sidecars}
+        assert few == {'nogoVsGo': None, 'correctGo': None, 'errors': 'two trials'}
 
-
-def described(brain, *sidecars, **inputs):
-    """Sidecars of the combination of two runs."""
-    return CombineRuns(
-        contrasts=[['a'], ['a']],
-        effect=[[brain.map(f'e{n}', 1.0)] for n in range(2)],
-        variance=[[brain.map(f'v{n}', 1.0)] for n in range(2)],
-        sidecars=[[{'DegreesOfFreedom': 10, **sidecar}] for sidecar in sidecars],
-        series_files=['one.dtseries.nii', 'two.dtseries.nii'],
-        **inputs,
-    ).run().outputs.sidecars  # fmt: skip
-
-
-class TestCombination:
-    @pytest.fixture
-    def combine(self, brain):
-        def run(*runs):
-            """Each run: contrast -> (effect, variance, dof)."""
-            inputs = {'contrasts': [], 'effect': [], 'variance': [], 'sidecars': []}
-            for number, run in enumerate(runs):
-                inputs['contrasts'].append(list(run))
-                for which, field in enumerate(('effect', 'variance')):
-                    inputs[field].append(
-                        [brain.map(f'{field}{number}{n}', v[which]) for n, v in run.items()]
-                    )
-                inputs['sidecars'].append(
-                    [{'Contrast': n, 'DegreesOfFreedom': v[2]} for n, v in run.items()]
-                )
-            return CombineRuns(**inputs).run().outputs
-
-        return run
-
-    def test_weights_are_precisions(self, combine):
-        found = combine({'a': (2.0, 1.0, 100)}, {'a': (6.0, 3.0, 90)})
-        values = {
-            s: read_maps(Path(getattr(found, s)[0]))[0][0] for s in ('effect', 'variance', 't')
-        }
-        np.testing.assert_allclose(values['effect'], (2 / 1 + 6 / 3) / (1 + 1 / 3))
-        np.testing.assert_allclose(values['variance'], 0.75)
-        np.testing.assert_allclose(values['t'], 3 / np.sqrt(0.75), rtol=1e-6)
-        sidecar = found.sidecars[0]
-        assert (sidecar['DegreesOfFreedom'], sidecar['Runs']) == (190, 2)
-        assert sidecar['Contrast'] == 'a'
-
-    def test_a_contrast_that_one_run_lacks(self, combine):
-        found = combine({'a': (2.0, 1.0, 100)}, {'b': (5.0, 1.0, 90), 'a': (4.0, 1.0, 90)})
-        assert found.contrasts == ['a', 'b']
-        means = [read_maps(Path(path))[0].mean() for path in found.effect]
-        np.testing.assert_allclose(means, [3, 5])
-        assert [s['Runs'] for s in found.sidecars] == [2, 1]
-        assert [s['DegreesOfFreedom'] for s in found.sidecars] == [190, 90]
-        assert [Path(path).name for path in found.z] == ['z_a.dscalar.nii', 'z_b.dscalar.nii']
-
-    def test_runs_of_other_grayordinates_are_named(self, brain, tmp_path, combine):
-        other = SmallBrain(1, volume=False).models
-        path = tmp_path / 'few.dscalar.nii'
-        few = [str(write_maps(path, {'a': np.ones(len(other))}, other))]
-        with pytest.raises(InputError, match='do not have the same brain models') as caught:
-            CombineRuns(
-                contrasts=[['a'], ['a']],
-                effect=[[brain.map('e', 1.0)], few],
-                variance=[[brain.map('v', 1.0)], few],
-                sidecars=[[{'DegreesOfFreedom': 10}]] * 2,
-                series_files=['one.dtseries.nii', 'two.dtseries.nii'],
-            ).run()
-        sizes = f'two.dtseries.nii ({len(other)} grayordinates) and one.dtseries.nii'
-        assert sizes in str(caught.value)
-
-    def test_units_must_be_the_same(self, brain):
-        with pytest.raises(
-            InputError, match=r'mean was removed from two\.\S+ but not from one\.'
-        ) as e:
-            described(brain, {'MeanSignal': 10000.0}, {'MeanSignal': None})
-        assert '--run-id' in str(e.value)
+    @pytest.mark.parametrize('model', ['ols', 'ar1', 'ar12'])
+    def test_noise_models(self, planted, model):
+        plain, found = fit(planted), fit(planted, noise_model=model)
+        text = {'ols': 'least squares', 'ar1': 'AR(1)', 'ar12': 'AR(12)'}[model]
+        assert text in found.sidecars[0]['NoiseModel']
+        assert found.quality['NoiseModel'] == found.sidecars[0]['NoiseModel']
+        assert not np.array_equal(
+            read_maps(Path(plain.t[0]))[0], read_maps(Path(found.t[0]))[0], equal_nan=True
+        )
 
     @pytest.mark.parametrize(
-        ('heights', 'expected'), [((0.2, 0.205), 0.2), ((0.2, 0.22), [0.2, 0.22])]
+        ('model', 'words'), [('ar200', 'no noise model'), ('ar99', 'rank .* order 99|lag 99')]
     )
-    def test_peaks_that_differ_are_told(self, brain, heights, expected):
-        (found,) = described(
-            brain,
-            *({'RegressorPeaks': {'go': height, 'stop': 0.1}} for height in heights),
-            caveat='Before.',
+    def test_noise_models_that_cannot_be(self, brain, planted, tmp_path, model, words):
+        short = tmp_path / 'short.tsv'
+        read_table(Path(planted[1]))[:100].to_csv(short, sep='\t', index=False)
+        series = brain.series('short', brain.noise(100))
+        with pytest.raises(InputError, match=words):
+            fit((series, str(short), planted[2]), noise_model=model)
+
+    def test_the_noise_model_is_smoothed(self, brain, planted):
+        left, right = brain.pair()
+        weights = SmoothingWeights(
+            series_file=planted[0], left_surface=left, right_surface=right, fwhm=20.0
+        ).run()
+        plain = fit(planted)
+        found = fit(planted, smoothing_file=weights.outputs.out_file)
+        assert found.sidecars[0]['NoiseSmoothingFWHM'] == found.quality['NoiseSmoothingFWHM'] == 20
+        one, two = (read_maps(Path(files.t[0]))[0][0] for files in (plain, found))
+        assert np.isfinite(two).tolist() == np.isfinite(one).tolist()
+        assert not np.array_equal(one, two, equal_nan=True)
+        ols = fit(planted, smoothing_file=weights.outputs.out_file, noise_model='ols')
+        assert 'NoiseSmoothingFWHM' not in ols.sidecars[0]
+
+    def test_threads_do_not_matter(self, planted):
+        one, two = fit(planted), fit(planted, num_threads=2)
+        assert Path(one.t[0]).read_bytes() == Path(two.t[0]).read_bytes()
+
+    def test_components_that_fix_removed(self, planted):
+        found = fit(planted, removed_components=30)
+        sidecar = found.sidecars[0]
+        assert sidecar['ComponentsRemoved'] == 30
+        nominal = sidecar['DegreesOfFreedomNominal']
+        assert sidecar['DegreesOfFreedomEffective'] == nominal - 30
+        assert 'optimistic' in sidecar['DegreesOfFreedomCaveat']
+        # They are for the record: t and z stay as they are.
+        assert Path(found.z[0]).read_bytes() == Path(fit(planted).z[0]).read_bytes()
+        assert fit(planted, removed_components=1000).quality['DegreesOfFreedomEffective'] == 0
+
+
+class TestFContrasts:
+    @pytest.fixture
+    def mixed(self, planted, tmp_path):
+        weights = json.loads(Path(planted[2]).read_text())['weights']
+        both = [*weights['correctGo'], *weights['errors']]
+        path = changed(
+            planted,
+            tmp_path,
+            weights={'go': weights['correctGo'], 'any': both, 'one': weights['correctGo']},
+            tests={'go': 't', 'any': 'F', 'one': 'F', 'lost': 'F'},
         )
-        assert found['RegressorPeaks'] == {'go': expected, 'stop': 0.1}
-        assert found['Caveat'].startswith('Before.')
-        differ = isinstance(expected, list)
-        assert ('not defined by one peak' in found['Caveat']) == differ
+        return (*planted[:2], path)
 
-    def test_what_differs_between_runs_is_a_list(self, brain):
-        one = {'RepetitionTime': 0.8, 'SliceTimingReference': 0.5, 'NotEstimable': {}}
-        other = {**one, 'RepetitionTime': 2.0, 'NotEstimable': {'b': 'no trials'}}
-        (found,) = described(brain, one, other)
-        assert found['RepetitionTime'] == [0.8, 2.0]
-        assert found['SliceTimingReference'] == 0.5
-        assert found['NotEstimable'] == [{}, {'b': 'no trials'}]
-        assert 'Caveat' not in found
-        assert 'RegressorPeaks' not in found
+    def test_maps(self, mixed):
+        found = fit(mixed)
+        assert (found.contrasts, found.f_contrasts) == (['go'], ['any', 'one'])
+        assert [Path(path).name for path in found.f] == [
+            'f_any.dscalar.nii', 'f_one.dscalar.nii'
+        ]  # fmt: skip
+        t, f = read_maps(Path(found.t[0]))[0][0], read_maps(Path(found.f[1]))[0][0]
+        np.testing.assert_allclose(f, t**2, rtol=1e-5)
+        joint = read_maps(Path(found.f_joint[0]))[0].astype(float)
+        assert joint.shape[0] == 2 + 3
+        f = read_maps(Path(found.f[0]))[0][0]
+        inside = np.flatnonzero(np.isfinite(f))
+        for v in inside[::9]:
+            e, (a, b, c) = joint[:2, v], joint[2:, v]
+            expected = e @ np.linalg.solve([[a, b], [b, c]], e) / 2
+            assert f[v] == pytest.approx(expected, rel=1e-4)
+        df = found.f_sidecars[0]['DegreesOfFreedomNominal']
+        z = read_maps(Path(found.f_z[0]))[0][0]
+        np.testing.assert_allclose(
+            stats.norm.sf(z[inside]), stats.f.sf(f[inside], 2, df), rtol=1e-3
+        )
+        np.testing.assert_allclose(joint[0], read_maps(Path(found.effect[0]))[0][0], rtol=1e-6)
 
-    def test_order_of_runs_does_not_matter(self, combine):
-        rng = np.random.default_rng(0)
-        runs = [{'a': (rng.normal(), rng.uniform(1, 2), 100)} for _ in range(3)]
-        one, other = combine(*runs), combine(*runs[::-1])
-        for a, b in zip(one.z, other.z, strict=True):
-            np.testing.assert_allclose(read_maps(Path(a))[0], read_maps(Path(b))[0], rtol=1e-6)
+    def test_sidecars(self, mixed):
+        sidecar, other = fit(mixed).f_sidecars
+        assert sidecar['Contrast'] == 'any'
+        assert sidecar['ConditionWeights'] == [{'correctGo': 1.0}, {'incorrectNogo': 1.0}]
+        assert sidecar['DegreesOfFreedomNumerator'] == 2
+        assert other['DegreesOfFreedomNumerator'] == 1
+        json.dumps(sidecar, allow_nan=False)
+
+    def test_f_contrasts_alone(self, planted, tmp_path):
+        weights = json.loads(Path(planted[2]).read_text())['weights']
+        path = changed(
+            planted, tmp_path, weights={'any': weights['correctGo']}, tests={'any': 'F'}
+        )
+        found = fit((*planted[:2], path))
+        assert (found.contrasts, found.t, found.f_contrasts) == ([], [], ['any'])
+
+
+def test_whiteness_and_quality(brain, planted):
+    found = fit(planted)
+    maps, models = read_maps(Path(found.whiteness))
+    assert models.same_as(brain.models)
+    assert len(maps) == 4
+    assert np.isnan(maps[:, -1]).all()
+    assert np.isfinite(maps[:, :-1]).all()
+    quality = found.quality
+    assert quality['DegreesOfFreedomNominal'] == found.sidecars[0]['DegreesOfFreedomNominal']
+    assert quality['Lags'] == list(range(1, 21))
+    assert quality['PortmanteauDegreesOfFreedom'] == 14
+    for when in ('Before', 'After'):
+        assert {len(v) for v in quality[f'Autocorrelation{when}'].values()} == {20}
+    assert 0 <= quality['PortmanteauRejected'] < 0.2
+    json.dumps(quality, allow_nan=False)
