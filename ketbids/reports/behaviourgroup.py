@@ -1,0 +1,147 @@
+"""What participants did, for the page of the group."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ketbids.reports.tables import Table
+
+__all__ = ['BehaviourSection', 'behaviour_section']
+
+#: Headings of the measures; seconds where nothing is said.
+WORDS = {
+    'accuracy': 'Accuracy, all trials',
+    'go_accuracy': 'Go accuracy',
+    'nogo_accuracy': 'NoGo accuracy',
+    'omission_rate': 'Omissions, share of Go trials',
+    'commission_rate': 'Commission errors, share of NoGo trials',
+    'rt_correct_go_mean': 'Response time, correct Go: mean (s)',
+    'rt_correct_go_median': 'Response time, correct Go: median (s)',
+    'rt_correct_go_sd': 'Response time, correct Go: SD (s)',
+    'rt_incorrect_nogo_mean': 'Response time, incorrect NoGo: mean (s)',
+    'rt_incorrect_nogo_median': 'Response time, incorrect NoGo: median (s)',
+    'rt_incorrect_nogo_sd': 'Response time, incorrect NoGo: SD (s)',
+    'dprime': "Sensitivity d'",
+    'criterion': 'Criterion c',
+    'post_error_slowing': 'Slowing after errors, pairs around an error (s)',
+    'post_error_slowing_mean': 'Slowing after errors, difference of means (s)',
+    'rt_drift': 'Drift of response time (s per minute)',
+    'go_accuracy_drift': 'Change of Go accuracy, second half',
+    'nogo_accuracy_drift': 'Change of NoGo accuracy, second half',
+}
+
+_METHODS = (
+    'Each row is the linear model of one analysis, with its participants, covariates and '
+    'contrast, applied to one measure: two-sided t-tests, not permutations; p Holm is corrected '
+    'over the measures of the analysis, not over the analyses. Whoever lacks a value is left out '
+    "of the test of that measure. d' and the criterion have the log-linear correction (0.5 added "
+    'to the presses and 1 to the trials of each kind).'
+)
+
+
+@dataclass(frozen=True)
+class BehaviourSection:
+    """Behaviour on the group page.
+
+    Attributes
+    ----------
+    summary : Table
+        Mean and standard deviation of every measure, per group and session.
+    tests : Table, optional
+        The group analyses of every measure.
+    flagged : Table, optional
+        Sessions that break a validity rule.
+    words : tuple of str
+        How the tests were made.
+    messages : tuple of str
+        Whose behaviour is not known.
+    """
+
+    summary: Table
+    tests: Table | None = None
+    flagged: Table | None = None
+    words: tuple[str, ...] = (_METHODS,)
+    messages: tuple[str, ...] = ()
+
+
+def behaviour_section(
+    table: pd.DataFrame,
+    tests: pd.DataFrame,
+    people: pd.DataFrame,
+    measures: Sequence[str],
+    messages: Sequence[str] = (),
+) -> BehaviourSection:
+    """Make the section of the page.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per session: ``participant_id``, ``session_id`` (labels), the measures, ``valid``,
+        ``invalid_reason``, and ``excluded`` (why the session is in no analysis; else missing).
+    tests : DataFrame
+        ``analysis``, ``contrast`` and the columns of
+        `ketbids.stats.behaviourtests.analyse_measures`.
+    people : DataFrame
+        Indexed by label; ``group`` is used if it is there.
+    measures : sequence of str
+        Those to show, in order.
+    messages : sequence of str
+    """
+    used = table[table['excluded'].isna()]
+    names = used['session_id'].replace('', 'all sessions')
+    if 'group' in people.columns:
+        names = used['participant_id'].map(people['group']).fillna('n/a').astype(str) + ' ' + names
+    columns = {f'{name} (n = {len(rows)})': rows for name, rows in used.groupby(names)}
+    rows = [
+        (WORDS[measure], *(_spread(sessions[measure]) for sessions in columns.values()))
+        for measure in measures
+    ]
+    summary = Table(
+        ('', *columns),
+        tuple(rows),
+        (False, *[True] * len(columns)),
+        'Mean (standard deviation; n where it is not that of the heading)',
+    )
+    doubtful = table[table['valid'].eq(False)]
+    shown = doubtful[['participant_id', 'session_id', 'invalid_reason', 'excluded']]
+    return BehaviourSection(
+        summary=summary,
+        tests=_tests(tests) if len(tests) else None,
+        flagged=Table.from_frame(
+            shown.replace('', None).rename(columns={'invalid_reason': 'reason'}),
+            caption='Sessions in which the task may not have been done; they stay in the analyses '
+            'unless they are excluded',
+        )
+        if len(shown)
+        else None,
+        messages=tuple(messages),
+    )
+
+
+def _spread(values: pd.Series) -> str:
+    found = values.dropna()
+    if not len(found):
+        return 'n/a'
+    spread = f'{found.std():.3f}' if len(found) > 1 else 'n/a'
+    n = '' if len(found) == len(values) else f'; n = {len(found)}'
+    return f'{found.mean():.3f} ({spread}{n})'.replace('-', '\N{MINUS SIGN}')
+
+
+def _tests(tests: pd.DataFrame) -> Table:
+    shown = tests.assign(
+        measure=tests['measure'].map(WORDS),
+        interval=[
+            f'{low:.3g} to {high:.3g}' if low == low else 'n/a'
+            for low, high in zip(tests['ci_low'], tests['ci_high'], strict=True)
+        ],
+    )
+    columns = ['analysis', 'measure', 'n', 'estimate', 'interval', 't', 'df', 'p', 'p_holm']
+    columns += ['not_available'] if tests['not_available'].notna().any() else []
+    return Table.from_frame(
+        shown[columns],
+        caption='Group analyses of behaviour',
+        headings={'interval': '95 % interval', 'p_holm': 'p Holm', 'not_available': 'why n/a'},
+        decimals={'n': 0, 't': 2, 'df': 1},
+        p_values=('p', 'p_holm'),
+    )

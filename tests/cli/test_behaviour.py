@@ -1,0 +1,297 @@
+"""Behaviour at the group level: who did the task, the table of all sessions, the tests."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from ketbids.cli.behaviour import collect_behaviour, report_behaviour
+from ketbids.cli.dataset import record_path
+from ketbids.cli.main import main
+from ketbids.cli.planning import plan_analyses
+from ketbids.errors import InputError
+from ketbids.io.bids import Exclusion
+from ketbids.io.files import write_json
+from ketbids.io.tables import read_table, write_table
+from ketbids.model import default_model_path, load_model
+from ketbids.stats.behaviour import measures_to_test, performance_table
+from ketbids.stats.eventrules import ValidityRules
+from tests.workflows.studies import settings
+
+WHO = [f'{number:02}' for number in range(1, 13)]
+MODEL = load_model()
+
+
+def model(**rules):
+    """The default model with other validity rules."""
+    events = MODEL.run.events
+    stimuli = replace(events.stimuli, validity=ValidityRules(**rules))
+    return replace(MODEL, run=replace(MODEL.run, events=replace(events, stimuli=stimuli)))
+
+
+def session(rng, *, stops=True, faster=0.0):
+    """Trials of somebody who (does not) stop at NoGo."""
+    kind = np.where(np.arange(100) % 4 == 3, 'nogo', 'go')
+    pressed = (kind == 'go') | (rng.random(100) < (0.2 if stops else 1))
+    return pd.DataFrame(
+        {
+            'onset': np.arange(100) * 1.5,
+            'status': 'trial',
+            'stimulus': kind,
+            'responded': pressed,
+            'correct': pressed == (kind == 'go'),
+            'response_time': np.where(pressed, rng.normal(0.45 - faster, 0.04, 100), np.nan),
+        }
+    )
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Six controls at TP1, six patients at TP1 and TP2; sub-02 stopped never at TP1."""
+    (tmp_path / 'bids').mkdir()
+    (tmp_path / 'bids' / 'dataset_description.json').write_text('{}')
+    rng = np.random.default_rng(5)
+    for number, who in enumerate(WHO):
+        (tmp_path / 'bids' / f'sub-{who}').mkdir()
+        for when in ('TP1', 'TP2')[: 1 + number % 2]:
+            trials = session(
+                rng, stops=(who, when) != ('02', 'TP1'), faster=0.05 * (when == 'TP2')
+            )
+            put(tmp_path, who, when, trials)
+    return tmp_path
+
+
+def put(root, who, when, trials, *, acquisition='', finished=True):
+    visit = f'sub-{who}_ses-{when}_task-carit{acquisition}'
+    path = (
+        root / 'out' / f'sub-{who}' / f'ses-{when}' / 'beh' / f'{visit}_desc-performance_beh.tsv'
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_table(path, performance_table([trials], [''], MODEL.run.events.stimuli))
+    if finished:
+        write_json(record_path(root / 'out', visit), {})
+    return path
+
+
+PEOPLE = pd.DataFrame(
+    {'group': ['HC', 'TRD'] * 6, 'age': np.arange(30.0, 42), 'sex': ['F', 'F', 'M'] * 4},
+    index=WHO,
+)
+MAPS = pd.DataFrame(
+    [
+        {'participant_id': who, 'session_id': when, 'contrast': 'nogoVsGo', 'path': f'{who}{when}'}
+        for number, who in enumerate(WHO)
+        for when in ('TP1', 'TP2')[: 1 + number % 2]
+    ]
+)
+
+
+def report(root, exclusions=(), *, maps=MAPS, **rules):
+    made, chosen = settings(root, 'group'), model(**rules)
+    found = collect_behaviour(made, chosen, list(exclusions))
+    everything = [*exclusions, *found.not_done]
+    section = report_behaviour(made, chosen, found, everything, PEOPLE, maps)
+    folder = root / 'out' / 'group'
+    return section, *(read_table(folder / f'group_behaviour{end}.tsv') for end in ('', '_tests'))
+
+
+def number_in(tests, analysis):
+    rows = tests[(tests['analysis'] == analysis) & (tests['measure'] == 'dprime')]
+    return rows['n'].item()
+
+
+def test_one_row_per_session(study):
+    _, table, _ = report(study)
+    assert len(table) == 18
+    assert table['participant_id'].iloc[:3].tolist() == ['sub-01', 'sub-02', 'sub-02']
+    assert table['session_id'].iloc[:3].tolist() == ['ses-TP1', 'ses-TP1', 'ses-TP2']
+    assert (table['n_trials'] == 100).all()
+    assert table.loc[1, 'nogo_accuracy'] == 0
+    dictionary = json.loads((study / 'out' / 'group' / 'group_behaviour.json').read_text())
+    assert list(dictionary) == list(table.columns)
+
+
+def test_analyses_of_the_model_file_are_made_of_every_measure(study):
+    _, table, tests = report(study)
+    measures = list(measures_to_test(MODEL.run.events.stimuli))
+    assert tests['analysis'].unique().tolist() == [a.name for a in MODEL.analyses]
+    for _, rows in tests.groupby('analysis'):
+        assert rows['measure'].tolist() == measures
+    assert (tests['p'].isna() == tests['not_available'].notna()).all()
+    paired = tests[tests['analysis'] == 'pairedTP1TP2'].set_index('measure')
+    wide = table.pivot_table(
+        index='participant_id', columns='session_id', values='rt_correct_go_mean'
+    ).dropna()
+    expected = stats.ttest_rel(wide['ses-TP1'], wide['ses-TP2'])
+    assert paired.loc['rt_correct_go_mean', 't'] == pytest.approx(expected.statistic)
+    assert paired.loc['rt_correct_go_mean', 'p'] == pytest.approx(expected.pvalue)
+    assert paired.loc['rt_correct_go_mean', 'p_holm'] < 0.05
+    assert number_in(tests, 'hcVsTrd') == 12
+    unmade = tests[tests['analysis'] == 'pairedTP1TP3']
+    assert unmade['not_available'].str.startswith('0 participants are left').all()
+
+
+def test_who_did_not_do_the_task_is_flagged_and_stays(study):
+    section, table, tests = report(study)
+    assert table['valid'].tolist().count(False) == 1
+    assert table.loc[1, 'invalid_reason'] == '0 correct NoGo trials of 25, fewer than 10'
+    assert table['excluded'].isna().all()
+    assert section.flagged.rows == (
+        ('02', 'TP1', '0 correct NoGo trials of 25, fewer than 10', 'n/a'),
+    )
+    assert number_in(tests, 'hcVsTrd') == 12
+
+
+def test_the_model_file_can_exclude_who_did_not_do_the_task(study):
+    section, table, tests = report(study, exclude=True)
+    reason = 'the task was not done: 0 correct NoGo trials of 25, fewer than 10'
+    assert table.loc[1, 'excluded'] == reason
+    assert table['excluded'].notna().sum() == 1
+    assert section.flagged.rows[0][-1] == reason
+    assert number_in(tests, 'hcVsTrd') == 11
+    assert number_in(tests, 'pairedTP1TP2') == 5
+
+
+def test_the_reason_is_in_the_analyses_of_maps(study):
+    made, chosen = settings(study, 'group'), model(exclude=True)
+    found = collect_behaviour(made, chosen, [])
+    maps = MAPS[~((MAPS['participant_id'] == '02') & (MAPS['session_id'] == 'TP1'))]
+    out = study / 'out'
+    for path in maps['path']:
+        (out / path).touch()
+    planned, _ = plan_analyses(made, chosen, maps, PEOPLE, found.not_done)
+    design = next(item for item in planned if item.analysis.name == 'hcVsTrd')
+    assert design.design.exclusions.to_dict('records') == [
+        {
+            'participant_id': 'sub-02',
+            'session_id': 'ses-TP1',
+            'reason': 'excluded: the task was not done: 0 correct NoGo trials of 25, '
+            'fewer than 10',
+        }
+    ]
+    left = design.participants.set_index('participant_id').loc['sub-02']
+    assert left['status'] == 'left out'
+    assert 'the task was not done' in left['reason']
+
+
+def test_rules_are_those_of_the_group_call(study):
+    _, table, _ = report(study, correct_nogo=25, go_accuracy=None)
+    assert table['valid'].tolist().count(False) == 18 - (table['n_commissions'] == 0).sum()
+    _, table, _ = report(study, correct_nogo=None, go_accuracy=None)
+    assert table['valid'].isna().all()
+
+
+def test_listed_exclusions_are_in_the_table_and_in_no_test(study):
+    line = Exclusion('01', 'TP1', '', 'fell asleep')
+    _, table, tests = report(study, [line], exclude=True)
+    assert table.loc[0, 'excluded'] == 'fell asleep'
+    assert number_in(tests, 'hcVsTrd') == 10
+
+
+def test_whose_behaviour_is_missing_is_said(study):
+    path = next((study / 'out').glob('sub-01/ses-TP1/beh/*.tsv'))
+    path.unlink()
+    put(study, '13', 'TP1', session(np.random.default_rng(0)), finished=False)
+    (study / 'bids' / 'sub-13').mkdir()
+    section, table, _ = report(study)
+    assert section.messages == (
+        'The participant level did not finish, and behaviour is not used, of '
+        'sub-13_ses-TP1_task-carit.',
+        'There are maps, but no table of behaviour, of sub-01 ses-TP1: run the participant '
+        'level again.',
+    )
+    assert len(table) == 17
+
+
+def test_two_tables_of_a_session(study):
+    put(study, '01', 'TP1', session(np.random.default_rng(0)), acquisition='_acq-mb3')
+    with pytest.raises(InputError, match=r'acq-mb3.* are tables of one session'):
+        collect_behaviour(settings(study, 'group'), MODEL, [])
+
+
+def test_a_table_of_another_version(study):
+    path = next((study / 'out').glob('sub-01/ses-TP1/beh/*.tsv'))
+    write_table(path, read_table(path).drop(columns='dprime'))
+    with pytest.raises(InputError, match='lacks the column dprime'):
+        collect_behaviour(settings(study, 'group'), MODEL, [])
+    write_table(path, read_table(path).assign(dprime=1.0).iloc[:1])
+    with pytest.raises(InputError, match='0 rows for the whole session instead of one'):
+        collect_behaviour(settings(study, 'group'), MODEL, [])
+
+
+def test_a_model_without_stimuli_has_no_behaviour(study):
+    events = replace(MODEL.run.events, stimuli=None)
+    silent = replace(MODEL, run=replace(MODEL.run, events=events))
+    assert collect_behaviour(settings(study, 'group'), silent, []) is None
+
+
+def test_no_table_at_all(tmp_path):
+    (tmp_path / 'bids' / 'sub-01').mkdir(parents=True)
+    (tmp_path / 'bids' / 'dataset_description.json').write_text('{}')
+    made = settings(tmp_path, 'group')
+    found = collect_behaviour(made, MODEL, [])
+    assert report_behaviour(made, MODEL, found, [], PEOPLE, MAPS) is None
+    assert not (tmp_path / 'out').exists()
+
+
+def test_nothing_is_written_twice(study):
+    report(study)
+    path = study / 'out' / 'group' / 'group_behaviour_tests.tsv'
+    before = path.stat().st_mtime_ns
+    report(study)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_page_has_means_by_group_and_session(study):
+    section, table, _ = report(study)
+    assert section.summary.columns == ('', 'HC TP1 (n = 6)', 'TRD TP1 (n = 6)', 'TRD TP2 (n = 6)')
+    accuracy = next(row for row in section.summary.rows if row[0] == 'NoGo accuracy')
+    late = table.loc[table['session_id'] == 'ses-TP2', 'nogo_accuracy']
+    assert accuracy[3] == f'{late.mean():.3f} ({late.std():.3f})'
+
+
+@pytest.fixture
+def command(dataset):
+    """The group command on one control who stopped never, with a map that is not read."""
+
+    def run(*, exclude):
+        content = json.loads(default_model_path().read_text())
+        block = content['Nodes'][0]['Model']['Software']['ketbids']
+        block['Stimuli']['Validity']['Exclude'] = exclude
+        path = dataset / 'model.json'
+        path.write_text(json.dumps(content))
+        put(dataset, '01', 'TP1', session(np.random.default_rng(0), stops=False))
+        name = 'sub-01_ses-TP1_task-carit_space-fsLR_den-0k_contrast-nogoVsGo_stat-effect_statmap'
+        folder = dataset / 'out' / 'sub-01' / 'ses-TP1' / 'func'
+        folder.mkdir(parents=True)
+        (folder / f'{name}.dscalar.nii').touch()
+        write_json(
+            folder / f'{name}.json',
+            {'ConditionWeights': {'correctNogo': 1, 'correctGo': -1}, 'HRFModel': 'spm'}
+            | {'SmoothingAddedFWHM': 5.0, 'HighPassCutoffHz': 0.005, 'DroppedVolumes': 0}
+            | {'Confounds': [], 'NoiseModel': 'AR(6)'},
+        )
+        places = [str(dataset / 'bids'), str(dataset / 'out'), 'group']
+        return main([*places, '--model', str(path), '--analysis', 'meanHC', '--nprocs', '1'])
+
+    return run
+
+
+def test_the_page_of_the_group_has_behaviour(command, dataset, capsys):
+    assert command(exclude=False) == 3  # one map is too few for an analysis
+    assert 'sub-01 ses-TP1 may not have done the task: 0 correct NoGo' in capsys.readouterr().out
+    page = (dataset / 'out' / 'group.html').read_text()
+    assert '<section id="behaviour">' in page
+    assert '0 correct NoGo trials of 25, fewer than 10' in page
+    tests = read_table(dataset / 'out' / 'group' / 'group_behaviour_tests.tsv')
+    assert tests['analysis'].unique().tolist() == ['meanHC']
+
+
+def test_who_is_excluded_by_behaviour_has_no_map_in_the_group(command, dataset, capsys):
+    assert command(exclude=True) == 3
+    said = capsys.readouterr()
+    assert 'Excluded, as the task was not done: sub-01 ses-TP1.' in said.out
+    assert 'No contrast map is left: each is excluded' in said.err

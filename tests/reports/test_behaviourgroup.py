@@ -1,0 +1,83 @@
+"""The section on behaviour of the group page."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ketbids.reports.behaviourgroup import WORDS, behaviour_section
+from ketbids.reports.page import GroupPage, group_page
+from ketbids.stats.behaviour import MEASURES
+
+TABLE = pd.DataFrame(
+    {
+        'participant_id': ['01', '02', '03'],
+        'session_id': ['TP1', 'TP1', 'TP2'],
+        'dprime': [2.0, 3.0, -0.5],
+        'rt_drift': [0.01, np.nan, np.nan],
+        'valid': [True, True, False],
+        'invalid_reason': [None, None, 'pressed <never>'],
+        'excluded': None,
+    }
+)
+TESTS = pd.DataFrame(
+    {
+        'analysis': 'meanAll',
+        'contrast': 'mean',
+        'measure': ['dprime', 'rt_drift'],
+        **{name: [value, np.nan] for name, value in (('n', 2.0), ('estimate', 2.5), ('t', 5.0))},
+        **{name: [value, np.nan] for name, value in (('stderr', 0.5), ('df', 1.0), ('p', 0.0004))},
+        'ci_low': [-3.85, np.nan],
+        'ci_high': [8.85, np.nan],
+        'p_holm': [0.013, np.nan],
+        'not_available': [None, 'too few'],
+    }
+)
+PEOPLE = pd.DataFrame({'group': ['HC', 'HC', 'TRD']}, index=['01', '02', '03'])
+
+
+def section(table=TABLE, tests=TESTS, people=PEOPLE):
+    return behaviour_section(table, tests, people, ('dprime', 'rt_drift'), ['sub-09 is missing.'])
+
+
+def test_every_measure_has_a_heading():
+    assert tuple(WORDS) == MEASURES
+
+
+def test_means_by_group_and_session():
+    summary = section().summary
+    assert summary.columns == ('', 'HC TP1 (n = 2)', 'TRD TP2 (n = 1)')
+    assert summary.rows == (
+        ("Sensitivity d'", '2.500 (0.707)', '\N{MINUS SIGN}0.500 (n/a)'),
+        ('Drift of response time (s per minute)', '0.010 (n/a; n = 1)', 'n/a'),
+    )
+
+
+@pytest.mark.parametrize(
+    ('table', 'columns'),
+    [
+        (TABLE, ('', 'TP1 (n = 2)', 'TP2 (n = 1)')),
+        (TABLE.assign(session_id=''), ('', 'all sessions (n = 3)')),
+        (TABLE.assign(excluded=['asleep', None, None]), ('', 'TP1 (n = 1)', 'TP2 (n = 1)')),
+    ],
+)
+def test_studies_without_groups_or_sessions(table, columns):
+    assert section(table, people=pd.DataFrame(index=PEOPLE.index)).summary.columns == columns
+
+
+def test_page_shows_it_all_and_escapes_it():
+    html = group_page(GroupPage('t', '1', behaviour=section()), lambda path: b'')
+    assert '<a href="#behaviour">Behaviour</a>' in html
+    for text in ('sub-09 is missing.', 'pressed &lt;never&gt;', '.013', 'too few', 'log-linear'):
+        assert text in html
+    assert '<never>' not in html
+
+
+def test_no_reasons_no_column():
+    assert section(tests=TESTS.iloc[:1]).tests.columns[-1] == 'p Holm'
+    assert section().tests.columns[-1] == 'why n/a'
+    assert section(tests=pd.DataFrame()).tests is None
+
+
+def test_nobody_is_flagged():
+    assert section(TABLE.assign(valid=True)).flagged is None
+    assert section(TABLE.assign(valid=None)).flagged is None
