@@ -37,7 +37,10 @@ test: lint
 bench: $(STAMP)
 	$(BIN)/python benchmarks/find_participant.py
 	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/calibration_glm.py --nprocs $(JOBS)
+	$(BIN)/python benchmarks/firstlevel.py
 	$(BIN)/python benchmarks/permutation.py
+	$(BIN)/python benchmarks/smoothing.py
 	@test -e $(DEMO)/out/group.html || echo 'benchmarks/power.py needs the study of "make demo"'
 	@test ! -e $(DEMO)/out/group.html || $(BIN)/python benchmarks/power.py $(DEMO) --threads $(JOBS)
 

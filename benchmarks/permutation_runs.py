@@ -1,4 +1,4 @@
-"""Runs of programs for benchmarks/permutation.py: time, memory, and who else was busy."""
+"""Runs of programs for benchmarks: time, memory, and who else was busy."""
 
 import json
 import os
@@ -45,10 +45,10 @@ class Rate(NamedTuple):
     others: float
 
 
-def run(words: Sequence[str | Path], folder: Path) -> Run:
-    """Run a program to its end; its libraries shall start no threads of their own."""
+def run(words: Sequence[str | Path], folder: Path, threads: int = 1) -> Run:
+    """Run a program to its end; its libraries shall start that many threads of their own."""
     names = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
-    environment = {**os.environ, **dict.fromkeys(names, '1')}
+    environment = {**os.environ, **dict.fromkeys(names, str(threads))}
     with tempfile.TemporaryFile('w+', errors='replace') as output:
         busy, started = _busy_seconds(), time.monotonic()
         process = subprocess.Popen(

@@ -141,7 +141,13 @@ class FirstLevelSettings:
     drop_volumes : int
         Volumes that were removed from the start of each run: events are shifted by as many TR.
     smoothing_fwhm : float
-        Added smoothing, mm.
+        Smoothing, mm.
+    smoothing_mode : {'added', 'total'}
+        ``added``: to what the preprocessing did; ``total``: together with it.
+    smoother : {'auto', 'wb_command', 'native'}
+        ``auto``: wb_command where it is on the PATH.
+    noise_model : str
+        ``ols``, ``arN`` (autoregressive of order N) or ``film`` (FSL's film_gls).
     hrf_model : str
         Name of nilearn's haemodynamic model.
     high_pass : float
@@ -155,6 +161,9 @@ class FirstLevelSettings:
     hrf_model: str
     high_pass: float
     confounds: tuple[str, ...] = ('auto',)
+    smoothing_mode: str = 'added'
+    smoother: str = 'auto'
+    noise_model: str = 'ar6'
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from ketbids import bsm, errors
+from ketbids import bsm, errors, modelblocks
 from ketbids.cli import demo as demo_cli
+from ketbids.cli import events as events_cli
 from ketbids.cli import main as main_cli
 from ketbids.cli import parser as main_parser
 from ketbids.io import hcp
@@ -34,8 +35,13 @@ PAGES += sorted((REPOSITORY / 'docs').glob('*.md'))
 #: The file whose section of docs/outputs.md describes each table of columns.json.
 SECTIONS = {
     'trials': '_desc-trials_events.tsv',
+    'counts': '_desc-counts_events.tsv',
     'design': '_desc-design_timeseries.tsv',
+    'motion': '_desc-motion_timeseries.tsv',
     'confounds': '_desc-confounds_timeseries.tsv',
+    'performance': '_desc-performance_beh.tsv',
+    'group_behaviour': ' `group_behaviour.tsv',
+    'group_behaviour_tests': ' `group_behaviour_tests.tsv',
     'group_design': '_design.tsv',
     'group_excluded': '_excluded.tsv',
     'group_participants': '_participants.tsv',
@@ -101,6 +107,14 @@ def slug(heading: str) -> str:
 
 MAIN_OPTIONS = [s for action in options(main_parser.build_parser()) for s in action.option_strings]
 DEMO_OPTIONS = [s for action in options(demo_cli.build_parser()) for s in action.option_strings]
+EVENTS_OPTIONS = sorted(
+    {
+        name
+        for parser in (events_cli.build_parser(), *events_cli.parsers().values())
+        for action in options(parser)
+        for name in action.option_strings
+    }
+)
 
 
 @pytest.mark.parametrize('option', MAIN_OPTIONS)
@@ -113,8 +127,14 @@ def test_every_option_of_the_demo_is_described(option: str) -> None:
     assert row_of(option, 'ketbids-demo')
 
 
+@pytest.mark.parametrize('option', [o for o in EVENTS_OPTIONS if o not in ('-h', '--help')])
+def test_every_option_of_the_converter_is_described(option: str) -> None:
+    page = (REPOSITORY / 'docs' / 'events.md').read_text(encoding='utf-8')
+    assert len(re.findall(rf'^\| `{option}[ `]', page, flags=re.MULTILINE)) == 1
+
+
 def test_no_option_is_described_that_does_not_exist() -> None:
-    known = {*MAIN_OPTIONS, *DEMO_OPTIONS, *FOREIGN}
+    known = {*MAIN_OPTIONS, *DEMO_OPTIONS, *EVENTS_OPTIONS, *FOREIGN}
     for path in PAGES:
         named = set(re.findall(r'(?<![\w-])--[a-z][\w-]+', path.read_text(encoding='utf-8')))
         assert named <= known, path.name
@@ -238,21 +258,25 @@ KEYS: dict[type[BaseModel], tuple[str, str]] = {
     bsm.RunModelBlock: ('Model of the run node', ''),
     bsm.Hrf: ('Model of the run node', 'HRF.'),
     bsm.EstimationOptions: ('Model of the run node', 'Options.'),
-    bsm.RunBlock: ('Model of the run node', ''),
-    bsm.ConditionBlock: ('Model of the run node', ''),
-    bsm.ResponseBlock: ('Model of the run node', ''),
-    bsm.PreprocessingBlock: ('Model of the run node', ''),
+    modelblocks.RunBlock: ('Model of the run node', ''),
+    modelblocks.ConditionBlock: ('Model of the run node', ''),
+    modelblocks.ResponseBlock: ('Model of the run node', ''),
+    modelblocks.EventsBlock: ('Model of the run node', ''),
+    modelblocks.StimuliBlock: ('Model of the run node', ''),
+    modelblocks.ValidityBlock: ('Model of the run node', ''),
+    modelblocks.PreprocessingBlock: ('Model of the run node', ''),
+    bsm.RunContrast: ('Contrast', ''),
     bsm.Contrast: ('Contrast', ''),
     bsm.SessionNode: ('Session node', ''),
     bsm.SessionModelBlock: ('Session node', 'Model.'),
-    bsm.SessionBlock: ('Session node', ''),
-    bsm.CheckBlock: ('Session node', ''),
+    modelblocks.SessionBlock: ('Session node', ''),
+    modelblocks.CheckBlock: ('Session node', ''),
     bsm.DatasetNode: ('Dataset node', ''),
     bsm.DatasetModelBlock: ('Dataset node', 'Model.'),
-    bsm.DatasetBlock: ('Dataset node', ''),
-    bsm.PermutationBlock: ('Dataset node', 'Permutation.'),
-    bsm.RoisBlock: ('Dataset node', 'Rois.'),
-    bsm.AssociationsBlock: ('Dataset node', ''),
+    modelblocks.DatasetBlock: ('Dataset node', ''),
+    modelblocks.PermutationBlock: ('Dataset node', 'Permutation.'),
+    modelblocks.RoisBlock: ('Dataset node', 'Rois.'),
+    modelblocks.AssociationsBlock: ('Dataset node', ''),
     bsm.Edge: ('Edge', ''),
     bsm.EdgeFilter: ('Edge', 'Filter.'),
 }

@@ -195,7 +195,7 @@ def test_the_work_folder_is_gone(study, second):
 
 def test_maps_are_maps(study, second):
     out = study.root / 'out'
-    maps = sorted(out.glob('sub-*/ses-*/func/*_statmap.dscalar.nii'))
+    maps = sorted(out.glob('sub-*/ses-*/func/*_stat-*_statmap.dscalar.nii'))
     assert len(maps) == len(VISITS) * len(CONTRASTS) * 4
     by_name = {path.name: read_maps(path) for path in maps if path.name.startswith('sub-03')}
     for name, (values, models) in by_name.items():
@@ -209,6 +209,21 @@ def test_maps_are_maps(study, second):
         assert len(sidecar['Sources']) == 2
         assert sidecar['SmoothingAddedFWHM'] == 5.0
         assert str(study.root) not in json.dumps(sidecar)
+
+
+def test_what_the_noise_model_left_is_mapped(study, second):
+    paths = sorted((study.root / 'out').glob('sub-*/ses-*/func/*_desc-whiteness_statmap.json'))
+    assert len(paths) == len(VISITS)
+    for path in paths:
+        sidecar = json.loads(path.read_text())
+        values, models = read_maps(path.with_suffix('.dscalar.nii'))
+        assert values.shape == (4, len(models))
+        assert sidecar['NoiseModel'] == 'AR(6), per grayordinate, stationary likelihood'
+        assert sidecar['NoiseSmoothingFWHM'] == 5.0
+        # The noise of the study is AR(1) with .3.
+        assert sidecar['AutocorrelationBefore']['Median'][0] > 0.2
+        assert abs(sidecar['AutocorrelationAfter']['Median'][0]) < 0.02
+        assert sidecar['PortmanteauRejected'] < 0.2
 
 
 def test_pages_of_participants(study, second):

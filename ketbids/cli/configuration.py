@@ -198,6 +198,11 @@ def make_settings(
             hrf_model=options.hrf_model or hrf_model,
             high_pass=high_pass if options.high_pass is None else options.high_pass,
             confounds=_confounds(options.confounds),
+            **{
+                name: getattr(options, name)
+                for name in ('smoothing_mode', 'smoother', 'noise_model')
+                if getattr(options, name) is not None
+            },
         ),
         group=group,
         resources=ResourceSettings(**resources),

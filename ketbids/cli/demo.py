@@ -233,8 +233,8 @@ def _compare_dressed(truth: dict[str, Any], folder: Path, output: Path) -> tuple
 
     group_folder(output)  # without a group level, there need not be a model either
     model = load_model(output / 'logs' / 'model.json')
-    trial_types = {c.name: c.where.get('trial_type') for c in model.run.conditions}
-    contrasts = {contrast.name: contrast.weights for contrast in model.run.contrasts}
+    trial_types = {c.name: c.where.get('trial_type') for c in model.run.events.conditions}
+    contrasts = {contrast.name: contrast.rows[0] for contrast in model.run.contrasts}
     tested = [
         GroupContrast(
             analysis.name,

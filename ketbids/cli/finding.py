@@ -16,6 +16,7 @@ from ketbids.io.hcp import HcpPattern, parse_pattern
 from ketbids.io.inventory import Visit, find_visits
 from ketbids.settings import Settings
 from ketbids.stats.confounds import resolve_sets
+from ketbids.stats.fwhm import INHERENT_FWHM, kernel_fwhm
 
 __all__ = ['Work', 'find_work']
 
@@ -108,7 +109,7 @@ def find_work(
     for key in events:
         if key not in ready:
             errors.setdefault(str(key.visit), InputError(unprepared[_session(key)]))
-    errors |= closed | _without_confounds(settings, visits)
+    errors |= closed | _too_smooth(settings, visits) | _without_confounds(settings, visits)
     visits = [visit for visit in visits if visit.name not in errors]
     for sentence in left_out:
         logger.info('%s', sentence)
@@ -207,6 +208,19 @@ def _inherited(settings: Settings, participants: Sequence[str], tasks: Collectio
         f' {found[0]} would be inherited, but inherited events are not read: copy it into each '
         'folder func, under the name of the run.'
     )
+
+
+def _too_smooth(settings: Settings, visits: Sequence[Visit]) -> dict[str, InputError]:
+    """Refuse visits whose preprocessing has smoothed by more than the total that was asked for."""
+    first = settings.first_level
+    errors: dict[str, InputError] = {}
+    for visit in visits:
+        for origin in {run.preprocessed.origin for run in visit.runs}:
+            try:
+                kernel_fwhm(first.smoothing_fwhm, first.smoothing_mode, INHERENT_FWHM[origin])
+            except InputError as error:
+                errors[visit.name] = error
+    return errors
 
 
 def _without_confounds(settings: Settings, visits: Sequence[Visit]) -> dict[str, InputError]:

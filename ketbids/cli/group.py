@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ketbids.cli.behaviour import collect_behaviour, report_behaviour
 from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove_if_empty
 from ketbids.cli.listing import list_analyses
 from ketbids.cli.pages import write_group_page
@@ -59,6 +60,8 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     known = participant_labels(settings.paths.bids_dir)
     tasks = settings.selection.tasks or model.tasks
     exclusions = with_runs_in_maps(settings, read_exclusion_list(settings, known), tasks)
+    behaviour = collect_behaviour(settings, model, exclusions)
+    exclusions += behaviour.not_done if behaviour else []
     maps = available_maps(settings, model, exclusions)
     people = _read_people(settings, model, maps, known)
     wanted = settings.selection.participants
@@ -100,6 +103,9 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
             raise KetbidsError(f'Another group run is at work in {output_dir}: wait for its end.')
         if model.checks:
             _report_checks(settings, model, checked)
+        shown = behaviour and report_behaviour(
+            settings, model, behaviour, exclusions, people.drop(not_chosen), maps
+        )
         if contrasts:
             describe_dataset(settings, model.source)
             failures |= _compute(settings, todo, contrasts, maps, stamp, verbosity=verbosity)
@@ -125,7 +131,7 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
                 'extents in TFCE and tables, are too small.'
             )
         page = write_group_page(
-            settings, model, finished, people, maps, common, messages, checked.table
+            settings, model, finished, people, maps, common, messages, checked.table, shown
         )
     for name, message in failures.items():
         logger.error('%s failed: %s', name, message)
@@ -232,7 +238,7 @@ def _report_checks(settings: Settings, model: StudyModel, checked: Checked) -> N
     path = settings.paths.output_dir / 'group' / 'group_checks.tsv'
     if path.is_file() and path.read_text(encoding='utf-8') == table_text(checked.table):
         return
-    from ketbids.workflows.outputs import column_descriptions
+    from ketbids.io.columns import column_descriptions
 
     describe_dataset(settings, model.source)
     entries = column_descriptions('group_checks').items()

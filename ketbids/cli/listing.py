@@ -1,11 +1,16 @@
 """``--dry-run``: what would be done, and what is missing."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ketbids.cli.planning import PlannedAnalysis
 from ketbids.io.inventory import Visit
 from ketbids.io.preprocessed import Anatomy
 from ketbids.stats.groupdesign import describe
+
+if TYPE_CHECKING:
+    from ketbids.cli.designpreview import DesignPreview
 
 __all__ = ['list_analyses', 'list_visits']
 
@@ -18,6 +23,7 @@ def list_visits(
     states: Mapping[str, str],
     left_out: Sequence[str],
     failures: Mapping[str, str],
+    designs: Mapping[Path, 'DesignPreview'],
 ) -> str:
     """Write what the participant level would do, one visit after the other.
 
@@ -30,6 +36,8 @@ def list_visits(
         A sentence for each excluded run, and on participants without events.
     failures : mapping of str to str
         Why a visit cannot be done, by its name.
+    designs : mapping of Path to DesignPreview
+        What will be modelled, by the events file of the run.
     """
     lines = []
     for visit in visits:
@@ -40,8 +48,13 @@ def list_visits(
             lines.append(f'    events: {run.events}')
             lines.append(f'    confounds: {found.confounds or "none found"}')
             lines.append(f'    surfaces: {_surfaces(found.anatomy)}')
+            lines += [f'    {line}' for line in designs[run.events].lines]
     lines += [f'{name}: cannot be done: {why}' for name, why in failures.items()]
     lines += list(left_out)
+    if designs:
+        from ketbids.cli.designpreview import summarise_designs  # of Nipype, slow to import
+
+        lines.append(summarise_designs(designs))
     counts = {
         state: list(states.values()).count(state) for state in dict.fromkeys(states.values())
     }

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from ketbids.io.hcpnames import FixGroup, fix_groups
 from ketbids.settings import HcpSettings, Settings
 
 __all__ = ['FREESURFER', 'PYFIX_MODELS', 'SYSTEM', 'THICKNESS_MODULES', 'Wanted']
-__all__ += ['checkout_files', 'chosen_stages', 'fsl_programs', 'not_there', 'plain', 'scripts']
+__all__ += ['checkout_files', 'chosen_stages', 'first_level_lacks', 'fsl_programs', 'not_there']
+__all__ += ['plain', 'scripts']
 
 _STRUCTURAL = ('PreFreeSurfer', 'FreeSurfer', 'PostFreeSurfer')
 _FIX = ('ICAFIX', 'PostFix', 'ReApplyFix')
@@ -136,6 +138,22 @@ class Wanted:
         if self.any_of('fMRIVolume'):
             maps += [run.field_map for session in self.sessions for run in session.runs]
         return {type(found) for found in maps if found is not None}
+
+
+def first_level_lacks(settings: Settings) -> list[str]:
+    """Say which programs are not there that the first level was told to use."""
+    lacking = []
+    if settings.first_level.smoother == 'wb_command' and shutil.which('wb_command') is None:
+        lacking.append(
+            '--smoother wb_command needs Connectome Workbench, but wb_command is not on the PATH: '
+            'install it, or choose --smoother native, which smooths with the same weights.'
+        )
+    if settings.first_level.noise_model == 'film':
+        # Of Nipype, which takes seconds to import.
+        from ketbids.interfaces.film import film_problems
+
+        lacking += film_problems()
+    return lacking
 
 
 def chosen_stages(settings: Settings, stages: Collection[str]) -> tuple[str, ...]:

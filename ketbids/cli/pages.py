@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from ketbids.cli.eventshifts import with_event_shifts
 from ketbids.cli.parser import installed_version
 from ketbids.cli.planning import PlannedAnalysis
 from ketbids.cli.quality import quality_section
 from ketbids.io.files import read_json, write_text
 from ketbids.io.tables import read_table
 from ketbids.model import StudyModel
+from ketbids.reports.behaviourgroup import BehaviourSection
 from ketbids.reports.page import (
     AnalysisSection,
     Direction,
@@ -53,10 +56,11 @@ def write_participant_page(
 ) -> Path:
     """Assemble a participant's page from the sections of the visits that are there."""
     figures = output_dir / f'sub-{participant}' / 'figures'
-    sections = tuple(
-        SessionSection.from_dict(read_json(path))
+    found = {
+        path: SessionSection.from_dict(read_json(path))
         for path in sorted(figures.glob('*_section.json'))
-    )
+    }
+    sections = tuple(with_event_shifts(output_dir, found))
     quality = quality_section(output_dir, participant)
     page = ParticipantPage(participant, installed_version(), sections, messages, about, quality)
     html = participant_page(page, lambda path: (output_dir / path).read_bytes())
@@ -72,6 +76,7 @@ def write_group_page(
     common: Mapping[str, Any],
     messages: Sequence[str],
     checked: pd.DataFrame,
+    behaviour: BehaviourSection | None = None,
 ) -> Path:
     """Assemble the group page from the files of the analyses."""
     output_dir = settings.paths.output_dir
@@ -86,6 +91,7 @@ def write_group_page(
         methods=_methods(settings, model, common),
         participants=_participants(people, maps),
         checks=_checks(model, checked) if model.checks else None,
+        behaviour=behaviour,
         analyses=tuple(_analysis(output_dir, item, _title(item)) for item in analyses),
         associations=_association_table(pd.concat(tables)) if tables else None,
         footnotes=(_CIRCULARITY,) if tables else (),
@@ -223,19 +229,38 @@ def _checks(model: StudyModel, checked: pd.DataFrame) -> Table:
     return Table.from_frame(table, caption=caption)
 
 
+def _weighted(row: Mapping[str, float]) -> str:
+    return ' '.join(f'{weight:+g} {name}' for name, weight in row.items() if weight)
+
+
+def _mm(widths: float | Sequence[float] | None) -> str:
+    """Give a width, or that of each run of a visit."""
+    if widths is None:
+        return 'unknown'
+    return ' and '.join(f'{width:.3g}' for width in np.atleast_1d(widths)) + ' mm'
+
+
+def _noise(common: Mapping[str, Any]) -> str:
+    smoothed = common['NoiseSmoothingFWHM']
+    text = str(common['NoiseModel'])
+    return f'{text}, its autocorrelations smoothed by {_mm(smoothed)} FWHM' if smoothed else text
+
+
 def _methods(settings: Settings, model: StudyModel, common: Mapping[str, Any]) -> tuple[str, ...]:
     contrasts = ', '.join(
-        f'{c.name} ({" ".join(f"{w:+g} {n}" for n, w in c.weights.items())})'
+        f'{c.name} ({c.test}: {"; ".join(_weighted(row) for row in c.rows)})'
         for c in model.run.contrasts
     )
+    conditions = ', '.join(condition.name for condition in model.run.events.conditions)
     return (
         model.description,
-        f'First level: conditions {", ".join(c.name for c in model.run.conditions)}, convolved '
+        f'First level: conditions {conditions}, convolved '
         f'with the {common["HRFModel"]} haemodynamic response; contrasts {contrasts}; smoothing '
-        f'of {common["SmoothingAddedFWHM"]:g} mm FWHM added; high-pass filter at '
+        f'of {_mm(common["SmoothingAddedFWHM"])} FWHM added, '
+        f'{_mm(common["SmoothingTotalFWHM"])} with that of the preprocessing; high-pass filter at '
         f'{common["HighPassCutoffHz"]:g} Hz; confounds: '
         f'{", ".join(common["Confounds"]) or "none"}; volumes that were removed before: '
-        f'{common["DroppedVolumes"]}; noise {common["NoiseModel"]}. The sidecar '
+        f'{common["DroppedVolumes"]}; noise {_noise(common)}. The sidecar '
         'of each map says how it was made.',
         f'Group level: every analysis is a linear model tested by {settings.group.permutations} '
         'shuffles at most (sign flips or permutations, Freedman and Lane), threshold-free cluster '

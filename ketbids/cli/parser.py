@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 from ketbids.cli.completion import add_completion
 from ketbids.cli.hcpparser import add_hcp_options
-from ketbids.cli.values import count, label, path, positive_count, share, size
+from ketbids.cli.values import count, label, noise_model, path, positive_count, share, size
 from ketbids.errors import UsageError
 
 __all__ = ['CONFOUNDS', 'LEVELS', 'build_parser', 'installed_version']
@@ -19,6 +19,8 @@ TFCE = ('exact', '100')
 JOINT = ('minp', 'bonferroni', 'sidak')
 CONNECTIVITY = (6, 18, 26)
 PREPROC = ('auto', 'existing', 'hcp')
+SMOOTHING_MODES = ('added', 'total')
+SMOOTHERS = ('auto', 'wb_command', 'native')
 CONFOUNDS = ('auto', 'none', '6', '12', '24', 'acompcor', 'wmcsf', 'global', 'outliers')
 
 
@@ -150,7 +152,28 @@ def build_parser() -> argparse.ArgumentParser:
         '--smoothing-fwhm',
         type=size,
         metavar='MM',
-        help='smoothing added on the surfaces and within subcortical structures (default: 5)',
+        help='smoothing on the surfaces and within subcortical structures, FWHM; 0 is none '
+        '(default: 5)',
+    )
+    first.add_argument(
+        '--smoothing-mode',
+        choices=SMOOTHING_MODES,
+        help='added: on top of the 2 mm of the HCP pipelines; total: together with them '
+        '(default: added)',
+    )
+    first.add_argument(
+        '--smoother',
+        choices=SMOOTHERS,
+        help='who smooths: wb_command, or ketbids with the same weights; auto: wb_command where '
+        'it is on the PATH (default: auto)',
+    )
+    first.add_argument(
+        '--noise-model',
+        type=noise_model,
+        metavar='MODEL',
+        help='ols: white noise; ar1, ar2 ...: autoregressive noise of that order at every '
+        "grayordinate; film: FSL's film_gls with the settings of the HCP pipelines "
+        '(default: ar6)',
     )
     first.add_argument(
         '--hrf-model', choices=HRF_MODELS, help="haemodynamic model (default: the model file's)"

@@ -16,23 +16,24 @@ import pandas as pd
 from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove_if_empty
 from ketbids.cli.finding import find_work
 from ketbids.cli.listing import list_visits
+from ketbids.cli.needs import first_level_lacks
 from ketbids.cli.pages import write_participant_page
 from ketbids.cli.parser import installed_version
 from ketbids.cli.progress import Progress, counted
-from ketbids.errors import InputError, cannot_use
+from ketbids.errors import InputError, ToolError, cannot_use
 from ketbids.io.bids import RunKey
 from ketbids.io.files import claims, modification_times, read_json, remove_unchanged
 from ketbids.io.inventory import Visit
 from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
 from ketbids.io.tables import read_participants, read_table
 from ketbids.io.validation import check_dataset
-from ketbids.model import Contrast, RunModel, StudyModel
+from ketbids.model import RunContrast, RunModel, StudyModel
 from ketbids.settings import Settings
 
 if TYPE_CHECKING:
     from nipype.pipeline.engine import Workflow
 
-__all__ = ['run', 'runs_to_fit', 'write_pages']
+__all__ = ['run', 'runs_to_fit', 'with_smoother', 'write_pages']
 
 logger = logging.getLogger('ketbids')
 
@@ -43,7 +44,8 @@ _VISITS_PER_PROCESS = 4
 #: How the names of files that this level writes end.
 _OURS = re.compile(
     r'_contrast-\w+_stat-\w+_statmap\.|_contrast-\w+_statmap\.png|_section\.json'
-    r'|_desc-(design|motion)_timeseries\.|_desc-trials_events\.'
+    r'|_desc-whiteness_statmap\.|_desc-(design|correlations|whiteness|motion)_timeseries\.'
+    r'|_desc-(trials|counts)_events\.|_desc-performance_beh\.'
     r'|_space-fsLR_den-\w+_(midthickness|inflated|atlas-DesikanKilliany_dseg)\.'
 )
 
@@ -67,14 +69,17 @@ def run(
         What was made just before; see `find_work`.
     """
     started = time.time()
+    settings = with_smoother(settings)
+    lacking = first_level_lacks(settings)
+    if lacking:
+        raise ToolError(' '.join(lacking))
     output_dir = settings.paths.output_dir
     visits, left_out, errors = find_work(settings, model.tasks, desc=desc, unprepared=unprepared)
     failures = {name: str(error).removeprefix(f'{name}: ') for name, error in errors.items()}
-    workbench = shutil.which('wb_command') is not None
     marks: dict[str, str] = {}
     for visit in visits:
         try:
-            marks[visit.name] = _fingerprint(settings, model, visit, workbench=workbench)
+            marks[visit.name] = _fingerprint(settings, model, visit)
         except OSError as error:
             failures[visit.name] = cannot_use(error)
     visits = [visit for visit in visits if visit.name in marks]
@@ -96,8 +101,11 @@ def run(
         len(failures),
     )
     if settings.dry_run:
+        from ketbids.cli.designpreview import preview_designs  # of Nipype, slow to import
+
         states = {visit.name: _state(output_dir, visit, visit in todo) for visit in visits}
-        print(list_visits(visits, states, left_out, failures))
+        designs = preview_designs(settings, model.run, visits)
+        print(list_visits(visits, states, left_out, failures, designs))
         return _exit_code(visits, failures)
     if todo:
         roots = {run.preprocessed.root for visit in visits for run in visit.runs}
@@ -106,9 +114,7 @@ def run(
             busy = [visit for visit in todo if not claim(visit.name)]
             failures |= {visit.name: 'Another process is at work on it.' for visit in busy}
             todo = [visit for visit in todo if visit not in busy and unfinished(visit)]
-            failures |= _fit(
-                settings, model, todo, marks, workbench=workbench, verbosity=verbosity
-            )
+            failures |= _fit(settings, model, todo, marks, verbosity=verbosity)
         _report_trials(output_dir, model, [v for v in todo if v.name not in failures])
     for name, message in failures.items():
         logger.error('%s failed: %s', name, message)
@@ -132,11 +138,11 @@ def runs_to_fit(
     unprepared: Mapping[str, str],
 ) -> set[RunKey]:
     """Name the runs of visits that `run` would fit, since they are not finished."""
+    settings = with_smoother(settings)
     visits, _, _ = find_work(settings, model.tasks, desc=desc, unprepared=unprepared)
-    workbench = shutil.which('wb_command') is not None
     found: set[RunKey] = set()
     for visit in visits:
-        mark = _fingerprint(settings, model, visit, workbench=workbench)
+        mark = _fingerprint(settings, model, visit)
         if not _is_done(settings.paths.output_dir, visit, mark):
             found |= {run.key for run in visit.runs}
     return found
@@ -172,20 +178,27 @@ def _state(output_dir: Path, visit: Visit, to_do: bool) -> str:
     return 'to do'
 
 
-def _fingerprint(settings: Settings, model: StudyModel, visit: Visit, *, workbench: bool) -> str:
+def with_smoother(settings: Settings) -> Settings:
+    """Resolve who smooths: wb_command where it is on the PATH, unless the choice was made."""
+    if settings.first_level.smoother != 'auto':
+        return settings
+    smoother = 'wb_command' if shutil.which('wb_command') else 'native'
+    return replace(settings, first_level=replace(settings.first_level, smoother=smoother))
+
+
+def _fingerprint(settings: Settings, model: StudyModel, visit: Visit) -> str:
     """Hash all that a visit's outputs depend on."""
     return fingerprint(
         {
             'version': installed_version(),
             'settings': repr(settings.first_level),
             'model': repr(replace(model.run, contrasts=_without_comments(model.run))),
-            'smoother': 'wb_command' if workbench else 'native',
             'files': [file_stamp(path) for run in visit.runs for path in run.files],
         }
     )
 
 
-def _without_comments(model: RunModel) -> tuple[Contrast, ...]:
+def _without_comments(model: RunModel) -> tuple[RunContrast, ...]:
     return tuple(replace(contrast, description='') for contrast in model.contrasts)
 
 
@@ -195,15 +208,15 @@ def _fit(
     todo: list[Visit],
     marks: Mapping[str, str],
     *,
-    workbench: bool,
     verbosity: int,
 ) -> dict[str, str]:
     """Fit visits, a few at a time, and record each that is whole; give why others failed."""
     from ketbids.workflows.base import executor
     from ketbids.workflows.visit import visit_wf_name
 
-    logger.info('Smoothing by %s.', 'wb_command' if workbench else 'the native smoother')
-    output_dir, work_dir = settings.paths.output_dir, settings.paths.work_dir
+    first, output_dir = settings.first_level, settings.paths.output_dir
+    work_dir = settings.paths.work_dir
+    logger.info('Smoother: %s. Noise model: %s.', first.smoother, first.noise_model)
     failures: dict[str, str] = {}
     started = 0
     size = _VISITS_PER_PROCESS * settings.resources.nprocs
@@ -212,7 +225,7 @@ def _fit(
         for start in range(0, len(todo), size):
             batch = todo[start : start + size]
             before = {visit.name: _open_record(output_dir, visit) for visit in batch}
-            built, broken = _build(settings, model.run, batch, workbench=workbench)
+            built, broken = _build(settings, model.run, batch)
             failures |= broken
             for node, message in execute(built).items() if len(broken) < len(batch) else ():
                 failures.setdefault(names[node.split('.')[1]], message)
@@ -241,28 +254,30 @@ def _report_trials(output_dir: Path, model: StudyModel, visits: Sequence[Visit])
     if not tables:
         return
     found = pd.concat([table['condition'] for table in tables])
-    for condition in model.run.conditions:
+    for condition in model.run.events.conditions:
         if condition.name not in set(found):
             logger.warning(
                 'Condition %s has no trials in any of %s: check its Where in the model file.',
                 condition.name,
                 counted(len(tables), 'run'),
             )
-    if found.isna().any():
+    lost = pd.concat([table['status'] for table in tables]) == 'unmatched'
+    if lost.any():
         logger.warning(
-            '%d of %d rows of events are of no condition and not modelled; the pages say which.',
-            found.isna().sum(),
-            len(found),
+            '%d of %d rows of events are trials of no condition and not modelled; the pages say '
+            'which. If they are no trials, put them into Ignore of the model file.',
+            lost.sum(),
+            len(lost),
         )
 
 
 def _build(
-    settings: Settings, model: RunModel, batch: list[Visit], *, workbench: bool
+    settings: Settings, model: RunModel, batch: list[Visit]
 ) -> tuple['Workflow', dict[str, str]]:
     """Build the workflow of visits; one that cannot be built does not stop the others."""
     from ketbids.workflows.base import init_participant_wf
 
-    build = partial(init_participant_wf, settings, model, workbench=workbench)
+    build = partial(init_participant_wf, settings, model)
     try:
         return build(batch), {}
     except Exception:  # of an input whose kind Nipype does not accept, for one
@@ -319,7 +334,10 @@ def _outputs(output_dir: Path, visit: Visit) -> list[Path]:
     folder = output_dir / f'sub-{visit.participant}'
     session = folder / f'ses-{visit.session}' if visit.session else folder
     whole = str(RunKey(visit.participant, visit.session, ''))
-    found = [*session.glob(f'func/{visit.name}_*'), *folder.glob(f'figures/{visit.name}_*')]
+    found = [
+        *(path for kind in ('func', 'beh') for path in session.glob(f'{kind}/{visit.name}_*')),
+        *folder.glob(f'figures/{visit.name}_*'),
+    ]
     if not visit.acquisition:  # what follows may be the name of another visit
         found = [path for path in found if not path.name.startswith(f'{visit.name}_acq-')]
     found += session.glob(f'anat/{whole}_*')

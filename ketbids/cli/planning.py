@@ -21,27 +21,30 @@ from ketbids.io.filters import read_filter
 from ketbids.io.inventory import find_maps
 from ketbids.io.preprocessed import AVERAGE_SURFACES
 from ketbids.io.records import file_stamp, fingerprint
-from ketbids.model import Analysis, Contrast, StudyModel
+from ketbids.model import Analysis, RunContrast, StudyModel
 from ketbids.settings import Settings
 from ketbids.stats import expressions
 from ketbids.stats.accounts import account, correlated_scores, members
 from ketbids.stats.formulas import column_variables, formula_names
 from ketbids.stats.groupdesign import GroupDesign, build_group_design
 
-__all__ = ['PlannedAnalysis', 'available_maps', 'common_settings', 'map_paths', 'plan_analyses']
-__all__ += ['score_values', 'variance_columns']
+__all__ = ['PlannedAnalysis', 'available_maps', 'chosen_visits', 'common_settings']
+__all__ += ['exclusion_table', 'finished_visits', 'map_paths', 'plan_analyses', 'score_values']
+__all__ += ['variance_columns']
 
 logger = logging.getLogger('ketbids')
 
 #: What the sidecars of all maps of a group must agree on.
 _SAME_IN_ALL = (
     'SmoothingAddedFWHM',
+    'SmoothingTotalFWHM',
     'HRFModel',
     'HighPassCutoffHz',
     'DroppedVolumes',
     'Preprocessing',
     'Confounds',
     'NoiseModel',
+    'NoiseSmoothingFWHM',
 )
 
 
@@ -101,17 +104,16 @@ def available_maps(
             f'{output_dir} holds no contrast maps of the task '
             f'{", ".join(selection.tasks or model.tasks)}: run the participant level first.'
         )
-    chosen = maps['participant_id'].isin(chosen_participants(settings))
-    if selection.sessions:
-        chosen &= maps['session_id'].isin(selection.sessions)
-    filters = read_filter(settings.paths.bids_filter_file)
-    chosen &= np.array([filters.admits(labels) for labels in _entities(maps)], bool)
+    chosen = chosen_visits(settings, maps)
     out = [
         excluded_by(exclusions, participant, session) is not None
         for participant, session in zip(maps['participant_id'], maps['session_id'], strict=True)
     ]
     maps = maps[chosen & ~np.array(out, bool)]
-    maps = maps[_finished(output_dir, maps)].reset_index(drop=True)
+    finished = finished_visits(output_dir, maps)
+    for name in sorted({name for name, whole in finished if not whole}):
+        logger.warning('%s: the participant level did not finish; its maps are not used.', name)
+    maps = maps[np.array([whole for _, whole in finished], bool)].reset_index(drop=True)
     densities = maps.groupby('density')['path'].first()
     if len(densities) > 1:
         raise InputError(
@@ -131,11 +133,41 @@ def available_maps(
     return maps
 
 
-def _entities(maps: pd.DataFrame) -> list[dict[str, str]]:
-    """Give the entities of each map under the names that filter files have for them."""
+def chosen_visits(settings: Settings, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Tell which rows are of participants, sessions and files that were asked for.
+
+    Parameters
+    ----------
+    settings : Settings
+    table : DataFrame
+        ``participant_id``, ``session_id``, ``task``, ``acquisition`` and maybe ``density``.
+    """
+    chosen = table['participant_id'].isin(chosen_participants(settings))
+    if settings.selection.sessions:
+        chosen &= table['session_id'].isin(settings.selection.sessions)
+    filters = read_filter(settings.paths.bids_filter_file)
+    admitted = [filters.admits(labels) for labels in _entities(table)]
+    return np.asarray(chosen, bool) & np.array(admitted, bool)
+
+
+def exclusion_table(exclusions: Sequence[Exclusion]) -> pd.DataFrame | None:
+    """Give an exclusion list as `build_group_design` takes it; None if it is empty."""
+    if not exclusions:
+        return None
+    return pd.DataFrame(
+        [
+            {'participant_id': e.participant, 'session_id': e.session, 'run': e.run}
+            | {'reason': e.reason}
+            for e in exclusions
+        ]
+    ).replace('', None)
+
+
+def _entities(table: pd.DataFrame) -> list[dict[str, str]]:
+    """Give the entities of each row under the names that filter files have for them."""
     names = {'participant_id': 'subject', 'session_id': 'session'}
     columns = ['participant_id', 'session_id', 'task', 'acquisition', 'density']
-    rows = maps[columns].rename(columns=names).to_dict('records')
+    rows = table[[c for c in columns if c in table]].rename(columns=names).to_dict('records')
     return [{str(name): str(label) for name, label in row.items()} for row in rows]
 
 
@@ -155,22 +187,19 @@ def _assert_one_per_visit(maps: pd.DataFrame) -> None:
         )
 
 
-def _finished(output_dir: Path, maps: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """Tell which maps belong to visits that are recorded as finished."""
+def finished_visits(output_dir: Path, table: pd.DataFrame) -> list[tuple[str, bool]]:
+    """Give the name of each row's visit, and whether it is recorded as finished."""
     columns = ('participant_id', 'session_id', 'task', 'acquisition')
-    keys = zip(*(maps[column] for column in columns), strict=True)
+    keys = zip(*(table[column] for column in columns), strict=True)
     names = [
         str(RunKey(participant, session, task, acquisition=acquisition))
         for participant, session, task, acquisition in keys
     ]
-    recorded = {name: record_path(output_dir, name).is_file() for name in names}
-    for name in sorted(name for name, found in recorded.items() if not found):
-        logger.warning('%s: the participant level did not finish; its maps are not used.', name)
-    return np.array([recorded[name] for name in names], bool)
+    return [(name, record_path(output_dir, name).is_file()) for name in names]
 
 
 def common_settings(
-    output_dir: Path, maps: pd.DataFrame, contrasts: Sequence[Contrast]
+    output_dir: Path, maps: pd.DataFrame, contrasts: Sequence[RunContrast]
 ) -> dict[str, Any]:
     """Give how all maps were made, from their sidecars.
 
@@ -189,7 +218,11 @@ def common_settings(
     common: dict[str, Any] = {}
     averages = 0
     peaks: dict[str, list[float]] = {}
-    weights = {c.name: {k: float(w) for k, w in c.weights.items() if w} for c in contrasts}
+    weights = {
+        c.name: {k: float(w) for k, w in c.rows[0].items() if w}
+        for c in contrasts
+        if c.test == 't'
+    }
     for contrast, paths in maps.groupby('contrast')['path']:
         name, first = str(contrast), dict[str, Any]()
         for path in paths:
@@ -247,14 +280,7 @@ def plan_analyses(
     failures : dict of str to str
         Why an analysis cannot be made, by the start of the names of its files.
     """
-    excluded = pd.DataFrame(
-        [
-            {'participant_id': e.participant, 'session_id': e.session, 'run': e.run}
-            | {'reason': e.reason}
-            for e in exclusions
-        ],
-        columns=['participant_id', 'session_id', 'run', 'reason'],
-    ).replace('', None)
+    excluded = exclusion_table(exclusions)
     planned, failures = [], {}
     chosen = people[~people.index.isin(list(not_chosen))]
     for analysis in model.analyses:
@@ -274,7 +300,7 @@ def plan_analyses(
                     center=analysis.center,
                     levels=model.levels,
                     derived=model.derived,
-                    excluded=excluded if len(excluded) else None,
+                    excluded=excluded,
                     scheme=analysis.scheme,
                     minimum_n=analysis.minimum_n,
                 )

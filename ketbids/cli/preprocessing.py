@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ketbids.cli import participant
 from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove_if_empty
+from ketbids.cli.needs import first_level_lacks
 from ketbids.cli.preflight import lacking_tools
 from ketbids.cli.progress import duration
 from ketbids.cli.publishing import publish, withdraw
@@ -32,6 +33,7 @@ from ketbids.io.hcpnames import STAGES, SessionFolders, study_folder
 from ketbids.io.validation import check_dataset
 from ketbids.model import StudyModel
 from ketbids.settings import Settings
+from ketbids.stats.fwhm import INHERENT_FWHM, kernel_fwhm
 from ketbids.workflows.base import executor
 from ketbids.workflows.session import groups_of, session_wf_name
 from ketbids.workflows.stages import StageCommand, settle
@@ -46,7 +48,12 @@ _NAMED = 10
 
 def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     """Preprocess what is not preprocessed yet, then run the participant level on it."""
+    first = settings.first_level
+    if is_chosen(settings, FIRST_LEVEL):
+        # Said now rather than after hours of preprocessing.
+        kernel_fwhm(first.smoothing_fwhm, first.smoothing_mode, INHERENT_FWHM['hcp'])
     plan, problems, lacking = make_plan(settings, model)
+    lacking += first_level_lacks(settings) if is_chosen(settings, FIRST_LEVEL) else []
     stages = {command.stage for command in plan.todo}
     if problems or lacking:  # not all commands are known
         stages = set(settings.hcp.stages or STAGES)

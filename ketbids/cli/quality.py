@@ -19,6 +19,7 @@ _COLUMNS = (
     'Run',
     'Volumes',
     'Mean FD, mm',
+    'FD without breathing, mm',
     'FD above {limit:g} mm',
     'DVARS',
     'tSNR of cortex',
@@ -27,7 +28,8 @@ _COLUMNS = (
     'Cortex covered',
 )
 _NUMBERS = (
-    'FD is framewise displacement, how far the head moves from volume to volume; DVARS is how '
+    'FD is framewise displacement, how far the head moves from volume to volume; breathing '
+    'shifts the image though the head is still, and is also filtered out of it; DVARS is how '
     'much the signal changes from volume to volume (less is better), tSNR how large it is beside '
     'its noise (more is better); where two numbers stand, before and after FIX. Cortex covered: '
     'share of the cortex, left and right, that voxels without strong noise see.'
@@ -112,6 +114,7 @@ def _row(path: Path, content: Mapping[str, Any], *, left_out: bool) -> tuple[str
         _title(path) + (' (left out)' if left_out else ''),
         str(content['NumberOfVolumes']),
         _text(content['MeanFramewiseDisplacement'], '.2f'),
+        _text(content.get('MeanFramewiseDisplacementFiltered'), '.2f'),
         _text(content['ShareAboveFramewiseDisplacementLimit'], '.0%'),
         _change(content['MeanDVARS'], content['MeanDVARSAfterFIX'], '.0f'),
         _change(before['Cortex'], after.get('Cortex'), '.0f'),

@@ -4,7 +4,7 @@ import shlex
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nipype.pipeline import engine as pe
 
@@ -14,15 +14,17 @@ from ketbids.errors import InputError, KetbidsError, ToolError
 from ketbids.interfaces.hcp.tools import hcp_environment, matlab_mode
 from ketbids.interfaces.workbench import smoothing_command
 from ketbids.io.bids import RunKey, find_events, participant_labels
+from ketbids.io.events import read_events
 from ketbids.io.filters import read_filters
 from ketbids.io.handlabels import labels_matter, read_hand_labels
 from ketbids.io.hcpinputs import HcpSession
 from ketbids.io.hcpnames import STAGES, SessionFolders, series_name, study_folder
 from ketbids.io.raw.session import RawOptions, find_hcp_sessions
-from ketbids.io.tables import read_table
 from ketbids.model import StudyModel
 from ketbids.settings import Settings
 from ketbids.stats.events import code_trials
+from ketbids.stats.fwhm import INHERENT_FWHM, kernel_fwhm
+from ketbids.stats.runevents import place_in_run
 from ketbids.workflows.session import groups_of, init_preprocessing_wf, msmall_problem
 from ketbids.workflows.stages import StageCommand, lacking_stages, to_run, walk
 
@@ -219,30 +221,24 @@ def _doubts(
     events: Mapping[RunKey, Path],
 ) -> list[str]:
     """Say what the first level would stumble over; there is time to correct it until then."""
-    first, doubts = model.run, []
-    options: dict[str, Any] = {}
-    if first.response_column is not None and first.response_window is not None:
-        options = {'response_column': first.response_column, 'window': first.response_window}
+    rules, doubts = model.run.events, []
+    dropped = settings.first_level.drop_volumes
     for run in (run for session in sessions for run in session.runs):
         path = events.get(run.key)
         if path is None:
             doubts.append(f'{run.series.name} has no events: it is preprocessed, but not fitted.')
             continue
         try:
-            trials = code_trials(
-                read_table(path, ('onset', 'duration')), first.conditions, **options
+            place_in_run(
+                code_trials(read_events(path), rules),
+                run.n_volumes,
+                run.repetition_time,
+                drop_volumes=dropped,
+                series=run.series.name,
             )
         except InputError as error:
             text = str(error)
             doubts.append(text if str(path) in text else f'{path}: {text}')
-            continue
-        end = run.n_volumes * run.repetition_time
-        last = trials['onset'].max() - settings.first_level.drop_volumes * run.repetition_time
-        if last >= end:
-            doubts.append(
-                f'{path}: the last event starts at {last:g} s, but {run.series.name} ends at '
-                f'{end:g} s.'
-            )
     return doubts
 
 
@@ -263,7 +259,7 @@ def command_lines(settings: Settings, plan: Plan, fits: Collection[RunKey]) -> l
             for command in plan.todo
             if command.session == session.name and command.command
         ]
-        if is_chosen(settings, FIRST_LEVEL) and shutil.which('wb_command'):
+        if is_chosen(settings, FIRST_LEVEL):
             lines += [
                 f'{session.name}\t{FIRST_LEVEL}\t{shlex.join(command)}'
                 for command in _smoothing(settings, session, fits)
@@ -275,8 +271,9 @@ def _smoothing(
     settings: Settings, session: HcpSession, fits: Collection[RunKey]
 ) -> list[list[str]]:
     """Give the commands by which the first level will smooth the runs of a session."""
-    fwhm = settings.first_level.smoothing_fwhm
-    if not fwhm:
+    first = settings.first_level
+    fwhm = kernel_fwhm(first.smoothing_fwhm, first.smoothing_mode, INHERENT_FWHM['hcp'])
+    if not fwhm or first.smoother == 'native' or not shutil.which('wb_command'):
         return []
     folders = SessionFolders(study_folder(settings.paths.output_dir), session.name)
     registration = '_MSMAll' if settings.hcp.msmall else ''

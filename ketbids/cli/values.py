@@ -5,7 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-__all__ = ['count', 'high_pass', 'label', 'path', 'percentage', 'positive_count', 'share', 'size']
+__all__ = ['count', 'high_pass', 'label', 'noise_model', 'path', 'percentage', 'positive_count']
+__all__ += ['share', 'size']
+
+#: Highest order of autoregressive noise; the lags of more are hardly estimable from one run.
+_HIGHEST_ORDER = 20
 
 
 def number(text: str, kind: type, lowest: float, inclusive: bool = True) -> Any:
@@ -76,3 +80,13 @@ def high_pass(text: str) -> str:
     if re.fullmatch(r'[0-9]+|pd[0-5]', text):
         return text
     raise argparse.ArgumentTypeError(f'{text!r} is neither a number of seconds nor pd0 to pd5')
+
+
+def noise_model(text: str) -> str:
+    """Take ``ols``, ``film``, or ``ar`` with an order."""
+    match = re.fullmatch(r'ols|film|ar([1-9][0-9]?)', text)
+    if match is None or int(match[1] or 1) > _HIGHEST_ORDER:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is none of ols, ar1 to ar{_HIGHEST_ORDER}, film'
+        )
+    return text

@@ -6,7 +6,7 @@ from json import loads
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nipype.interfaces.base import isdefined, traits
+from nipype.interfaces.base import File, InputMultiObject, isdefined, traits
 from niworkflows.interfaces.bids import DerivativesDataSink as _DerivativesDataSink
 from niworkflows.interfaces.bids import (
     _DerivativesDataSinkInputSpec as _NiworkflowsSinkInputSpec,
@@ -19,6 +19,9 @@ _SPEC = loads(files('ketbids.data').joinpath('derivatives.json').read_text())
 
 
 class _DerivativesDataSinkInputSpec(_NiworkflowsSinkInputSpec):
+    # Nipype takes an empty list for nothing at all.
+    in_file = InputMultiObject(File(exists=True), desc='files to put there')
+    optional = traits.Bool(False, usedefault=True, desc='there may be no file')
     sidecars = traits.List(
         traits.Dict(), desc='metadata of each file, on top of meta_dict (one entry per file)'
     )
@@ -45,6 +48,11 @@ class DerivativesDataSink(_DerivativesDataSink):
     _default_dtypes: ClassVar[Any] = defaultdict(lambda: None)
 
     def _run_interface(self, runtime: Any) -> Any:
+        if not isdefined(self.inputs.in_file):
+            if not self.inputs.optional:
+                raise ValueError(f'{type(self).__name__} requires a value for in_file')
+            self._results['out_file'] = []
+            return runtime
         destination = Path(self.inputs.base_directory)
         stage = Path(runtime.cwd) / 'stage'
         stage.mkdir(exist_ok=True)

@@ -344,8 +344,8 @@ def _write(
     target: Path, data: npt.ArrayLike, kind: str, rows: tuple[Any, ...], models: BrainModels
 ) -> Path:
     # In the file the first index runs fastest.
-    values = np.asarray(data, '<f4').tobytes(order='F')
-    return write_bytes(target, _head(kind, rows, models) + values)
+    values = np.asarray(data, '<f4').ravel(order='F')
+    return write_bytes(target, _head(kind, rows, models), values.data)
 
 
 def write_series(

@@ -177,10 +177,11 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def write_bytes(target: Path, content: bytes) -> Path:
-    """Write bytes whole or not at all."""
-    with written_aside(target) as aside:
-        aside.write_bytes(content)
+def write_bytes(target: Path, *content: bytes | memoryview) -> Path:
+    """Write bytes, one part after the other, whole or not at all."""
+    with written_aside(target) as aside, aside.open('wb') as file:
+        for part in content:
+            file.write(part)
     return Path(target)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ['design_figure', 'map_figure', 'motion_figure']
+__all__ = ['PALETTE', 'design_figure', 'map_figure', 'motion_figure', 'shorten']
 
 #: Okabe and Ito's colours, distinguishable with every common colour vision; no yellow on white.
 PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#56b4e9', '#e69f00', '#444444')
@@ -84,7 +84,7 @@ def design_figure(
     )
     axes.hlines(np.arange(1, n_columns), 0, duration, color='white', linewidth=0.8)
     size = 8 if row >= 24 else 5.5
-    names = [_shorten(str(name)) for name in matrix.columns]
+    names = [shorten(str(name)) for name in matrix.columns]
     axes.set_yticks(np.arange(n_columns) + 0.5, names, parse_math=False, size=size)
     axes.tick_params(axis='y', length=0)
     for spine in axes.spines.values():
@@ -103,7 +103,7 @@ def _condition(
 ) -> None:
     trials = np.asarray(times, dtype=np.float64)
     noun = 'trial' if len(trials) == 1 else 'trials'
-    note = f'{_shorten(name)}\n{len(trials)} {noun}'
+    note = f'{shorten(name)}\n{len(trials)} {noun}'
     low, high = 0.0, 1.0
     if name in matrix.columns:
         regressor = matrix[name].to_numpy(dtype=np.float64)
@@ -131,6 +131,8 @@ def motion_figure(
     movement: npt.ArrayLike,
     displacement: npt.ArrayLike | None = None,
     *,
+    filtered: npt.ArrayLike | None = None,
+    dvars: npt.ArrayLike | None = None,
     repetition_time: float | None = None,
     threshold: float = 0.5,
     title: str = 'Head movement',
@@ -143,6 +145,10 @@ def motion_figure(
         Translations along x, y and z in mm, rotations about them in degrees.
     displacement : array_like, shape (n_volumes,), optional
         Framewise displacement in mm; computed from `movement` by default.
+    filtered : array_like, shape (n_volumes,), optional
+        Framewise displacement without breathing, mm; not drawn if nothing in it is finite.
+    dvars : array_like, shape (n_volumes,), optional
+        Change of the signal from volume to volume; not drawn if nothing in it is finite.
     repetition_time : float, optional
         Seconds per volume; without it the axis counts volumes.
     threshold : float
@@ -164,11 +170,14 @@ def motion_figure(
             f'Movement of shape {moved.shape} and displacement of shape {jump.shape} cannot be '
             'drawn: expected (volumes, 6) and (volumes,).'
         )
-    figure = new_figure(760)
+    calm, change = _known(filtered, len(moved)), _known(dvars, len(moved))
+    # The legend of two lines needs a line of its own.
+    top = 484 if calm is None else 518
+    figure = new_figure(top + 276 + (0 if change is None else 212))
     text(figure, 24, 18, title, size=12, weight='bold')
     step = 1.0 if repetition_time is None else repetition_time
     offset = 1.0 if repetition_time is None else 0.5 * repetition_time
-    time = np.arange(len(moved)) * step + offset
+    time = np.arange(len(moved), dtype=np.float64) * step + offset
     duration = len(moved) * step + (1 if repetition_time is None else 0)
     panels = (('Translation\n(mm)', moved[:, :3]), ('Rotation\n(degrees)', moved[:, 3:]))
     for place, (name, lines) in enumerate(panels):
@@ -178,31 +187,79 @@ def motion_figure(
             axes.plot(time, line, color=colour, linewidth=1.1, label=axis)
         _panel_name(axes, name)
         axes.set_xticklabels([])
-        axes.legend(
-            loc='lower right', bbox_to_anchor=(1, 0.92), ncols=3, frameon=False, fontsize=7.5,
-            handlelength=1.4, columnspacing=1.2, borderpad=0,
-        )  # fmt: skip
-    axes = _strip(figure, 484, 190, duration)
-    beyond = jump > threshold
-    axes.fill_between(time, 0, jump, color=PALETTE[6], alpha=0.15, linewidth=0)
-    axes.plot(time, jump, color=PALETTE[6], linewidth=1)
-    axes.plot(time[beyond], jump[beyond], '.', color=PALETTE[1], markersize=4)
-    axes.axhline(threshold, color=PALETTE[1], linewidth=0.8, linestyle=(0, (4, 3)))
-    highest = float(np.nanmax(jump)) if np.isfinite(jump).any() else 0.0
-    axes.set_ylim(0, 1.08 * max(highest, 1.1 * threshold))
-    _panel_name(axes, 'Framewise\ndisplacement\n(mm)')
+        _legend(axes, 3)
+    axes = _strip(figure, top, 180, duration)
+    _displacement(axes, time, jump, calm, threshold)
     # the first volume has no predecessor
-    mean = float(np.nanmean(jump[1:])) if len(jump) > 1 else 0.0
-    summary = (
-        f'mean {mean:.2f} mm, maximum {highest:.2f} mm, '
-        f'{beyond.sum()} of {len(jump)} volumes > {threshold:g} mm'
+    later = jump[1:][np.isfinite(jump[1:])]
+    words = (
+        f'mean {later.mean() if len(later) else 0:.2f} mm, '
+        f'maximum {later.max() if len(later) else 0:.2f} mm, '
+        f'{(jump > threshold).sum()} of {len(jump)} volumes > {threshold:g} mm'
     )
-    text(figure, WIDTH - _RIGHT, 452, summary, size=8, color=SOFT, ha='right')
+    if calm is not None:
+        words += f'; without breathing: mean {np.nanmean(calm[1:]):.2f} mm'
+    text(figure, WIDTH - _RIGHT, 448, words, size=8, color=SOFT, ha='right')
+    if change is not None:
+        axes.set_xticklabels([])
+        axes = _strip(figure, top + 212, 180, duration)
+        axes.plot(time, change, color=PALETTE[2], linewidth=1)
+        low, high = float(np.nanmin(change[1:])), float(np.nanmax(change[1:]))
+        pad = 0.08 * ((high - low) or 1.0)
+        axes.set_ylim(low - pad, high + pad)
+        _panel_name(axes, 'DVARS')
     if repetition_time is None:
         axes.set_xlabel('Volume', size=8, color=INK, labelpad=2)
     else:
         _time_axis(axes)
     return png(figure)
+
+
+def _known(values: npt.ArrayLike | None, n_volumes: int) -> npt.NDArray[np.float64] | None:
+    """One number per volume; None if there are none."""
+    if values is None:
+        return None
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.shape != (n_volumes,):
+        raise InputError(
+            f'{numbers.shape[0] if numbers.ndim else 0} values cannot be drawn over {n_volumes} '
+            'volumes.'
+        )
+    return numbers if np.isfinite(numbers[1:]).any() else None
+
+
+def _displacement(
+    axes: 'Axes',
+    time: npt.NDArray[np.float64],
+    jump: npt.NDArray[np.float64],
+    calm: npt.NDArray[np.float64] | None,
+    threshold: float,
+) -> None:
+    beyond = jump > threshold
+    axes.fill_between(time, 0, jump, color=PALETTE[6], alpha=0.15, linewidth=0)
+    axes.plot(time, jump, color=PALETTE[6], linewidth=1, label='as measured')
+    if calm is not None:
+        axes.plot(time, calm, color=PALETTE[0], linewidth=1, label='without breathing')
+        _legend(axes, 2, above=1.02)
+    axes.plot(time[beyond], jump[beyond], '.', color=PALETTE[1], markersize=4)
+    axes.axhline(threshold, color=PALETTE[1], linewidth=0.8, linestyle=(0, (4, 3)))
+    highest = float(np.nanmax(jump)) if np.isfinite(jump).any() else 0.0
+    axes.set_ylim(0, 1.08 * max(highest, 1.1 * threshold))
+    _panel_name(axes, 'Framewise\ndisplacement\n(mm)')
+
+
+def _legend(axes: 'Axes', columns: int, *, above: float = 0.92) -> None:
+    """Write a legend at the upper right of axes, at this share of their height."""
+    axes.legend(
+        loc='lower right',
+        bbox_to_anchor=(1, above),
+        ncols=columns,
+        frameon=False,
+        fontsize=7.5,
+        handlelength=1.4,
+        columnspacing=1.2,
+        borderpad=0,
+    )
 
 
 def _strip(figure: 'Figure', top: float, height: float, duration: float) -> 'Axes':
@@ -224,5 +281,6 @@ def _time_axis(axes: 'Axes') -> None:
     axes.set_xlabel('Time (s)', size=8, color=INK, labelpad=2)
 
 
-def _shorten(name: str, longest: int = 21) -> str:
+def shorten(name: str, longest: int = 21) -> str:
+    """Cut a name that would not fit."""
     return name if len(name) <= longest else name[: longest - 1] + '\N{HORIZONTAL ELLIPSIS}'

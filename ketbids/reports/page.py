@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from ketbids.errors import InputError
+from ketbids.reports.behaviourgroup import BehaviourSection
 from ketbids.reports.tables import Table
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     'GroupPage',
     'ImageLoader',
     'Link',
+    'Part',
     'ParticipantPage',
     'Picture',
     'QualitySection',
@@ -58,6 +60,37 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A table or a figure under a heading, with what it says to whoever sees it first.
+
+    Attributes
+    ----------
+    heading : str
+    words : str
+        What the numbers mean, and when to worry.
+    table : Table, optional
+    picture : Picture, optional
+        It carries its own visible title.
+    """
+
+    heading: str
+    words: str = ''
+    table: Table | None = None
+    picture: Picture | None = None
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> 'Part':
+        """Undo ``dataclasses.asdict`` after a round trip through JSON."""
+        table, picture = content['table'], content['picture']
+        return cls(
+            heading=str(content['heading']),
+            words=str(content['words']),
+            table=None if table is None else Table.from_dict(table),
+            picture=None if picture is None else Picture(**picture),
+        )
+
+
+@dataclass(frozen=True)
 class RunSection:
     """One run on the participant's page.
 
@@ -67,24 +100,23 @@ class RunSection:
         Heading, e.g. ``Task carit, run 1``.
     facts : tuple of (str, str)
         Names and values: repetition time, volumes, effective smoothing, noise model ...
-    trials : Table, optional
-        Trials per condition.
     notes, warnings : tuple of str
         Repairs and exclusions; what a reader must know before trusting the run.
-    design, motion : Picture, optional
-        Design matrix; head movement.
+    parts : tuple of Part
+        Trials, checks of the design and of the noise, head movement, in the order of the page.
     maps : tuple of Picture
         Contrast maps.
+    span : mapping of str to float, optional
+        Where the trials lie in the run (`ketbids.stats.eventtiming.EventSpan`); not shown.
     """
 
     title: str
     facts: tuple[tuple[str, str], ...] = ()
-    trials: Table | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    design: Picture | None = None
-    motion: Picture | None = None
+    parts: tuple[Part, ...] = ()
     maps: tuple[Picture, ...] = ()
+    span: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,12 +133,15 @@ class SessionSection:
         Maps of the whole session, where runs were combined.
     messages : tuple of str
         What went wrong or was left out in this session.
+    behaviour : Part, optional
+        What the participant did.
     """
 
     session_id: str
     runs: tuple[RunSection, ...] = ()
     maps: tuple[Picture, ...] = ()
     messages: tuple[str, ...] = ()
+    behaviour: Part | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists and strings, for ``json.dump``."""
@@ -122,11 +157,13 @@ class SessionSection:
             A key is missing, unknown or of the wrong kind.
         """
         try:
+            behaviour = content['behaviour']
             return cls(
                 session_id=str(content['session_id']),
                 runs=tuple(_run_from_dict(run) for run in content['runs']),
                 maps=tuple(Picture(**picture) for picture in content['maps']),
                 messages=tuple(content['messages']),
+                behaviour=None if behaviour is None else Part.from_dict(behaviour),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
@@ -137,12 +174,9 @@ class SessionSection:
 
 def _run_from_dict(content: Mapping[str, Any]) -> RunSection:
     plain = dict(content)
-    for key in ('design', 'motion'):
-        if plain[key] is not None:
-            plain[key] = Picture(**plain[key])
+    plain['parts'] = tuple(Part.from_dict(part) for part in plain['parts'])
     plain['maps'] = tuple(Picture(**picture) for picture in plain['maps'])
     plain['facts'] = tuple((str(name), str(value)) for name, value in plain['facts'])
-    plain['trials'] = None if plain['trials'] is None else Table.from_dict(plain['trials'])
     plain['notes'], plain['warnings'] = tuple(plain['notes']), tuple(plain['warnings'])
     return RunSection(**plain)
 
@@ -278,6 +312,8 @@ class GroupPage:
         Participants by group and session.
     checks : Table, optional
         Ranges of the model file, and who is outside.
+    behaviour : BehaviourSection, optional
+        What participants did in the scanner.
     analyses : tuple of AnalysisSection
         In the order of the page.
     associations : Table, optional
@@ -295,6 +331,7 @@ class GroupPage:
     methods: tuple[str, ...] = ()
     participants: Table | None = None
     checks: Table | None = None
+    behaviour: BehaviourSection | None = None
     analyses: tuple[AnalysisSection, ...] = ()
     associations: Table | None = None
     footnotes: tuple[str, ...] = ()

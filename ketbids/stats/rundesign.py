@@ -1,7 +1,7 @@
-"""Design matrices of single runs, and the contrasts that can be estimated from them."""
+"""Design matrices of single runs."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +10,7 @@ import pandas as pd
 
 from ketbids.errors import InputError
 
-__all__ = ['HRF_MODELS', 'LONGEST_BEFORE', 'ContrastWeights', 'RunDesign']
-__all__ += ['contrast_weights', 'run_design']
+__all__ = ['HRF_MODELS', 'LONGEST_BEFORE', 'RunDesign', 'run_design']
 
 #: Haemodynamic responses on offer, by nilearn's names.
 HRF_MODELS = ('spm', 'spm + derivative', 'glover', 'glover + derivative')
@@ -22,12 +21,10 @@ _OVERSAMPLING = 200
 LONGEST_BEFORE = 24.0
 #: Longer than any haemodynamic response on offer (s).
 _RESPONSE_LENGTH = 32.0
-#: Singular values below this share of the largest, of columns of length 1, count as 0.
-_RANK_TOLERANCE = 1e-8
+#: Columns lower than this share of the highest are 0.
+_NOTHING = 1e-9
 #: Confounds of which less than this share is new are left out.
 _DEPENDENT = 1e-6
-#: Share of a contrast that may lie outside the row space of the design.
-_ESTIMABLE = 1e-6
 
 
 class RunDesign(NamedTuple):
@@ -58,21 +55,6 @@ class RunDesign(NamedTuple):
     confounds: tuple[str, ...] = ()
 
 
-class ContrastWeights(NamedTuple):
-    """Contrasts as weights of the columns of one design.
-
-    Attributes
-    ----------
-    weights : dict of str to (ndarray of shape (n_columns,) or None)
-        Weights of each contrast; None if it is not estimable.
-    reasons : dict of str to str
-        Why, for each contrast that is not estimable.
-    """
-
-    weights: dict[str, npt.NDArray[np.float64] | None]
-    reasons: dict[str, str]
-
-
 def run_design(
     coded: pd.DataFrame,
     conditions: Sequence[str],
@@ -89,7 +71,7 @@ def run_design(
     Regressors are events of the file's durations, of height 1, convolved with the haemodynamic
     response and sampled at the time of each volume (nilearn's
     ``make_first_level_design_matrix``; a derivative is orthogonalised to its condition there).
-    A condition without trials has no column.
+    A condition without trials has no column; without any trial, there is no task in the design.
 
     Parameters
     ----------
@@ -120,18 +102,15 @@ def run_design(
     Raises
     ------
     InputError
-        An option is out of range, no event belongs to a condition, an event starts after the
-        end of the run, the confounds do not fit, or there are more regressors than volumes.
+        An option is out of range, an event starts after the end of the run, the confounds do not
+        fit, or there are more regressors than volumes.
     """
     _check_options(conditions, n_volumes, repetition_time, slice_time_ref, hrf_model, high_pass)
     modelled, notes = _modelled_events(coded, conditions, n_volumes * repetition_time)
     present = tuple(name for name in conditions if (modelled['condition'] == name).any())
     dropped = tuple(name for name in conditions if name not in present)
     if not present:
-        raise InputError(
-            f'No event of the run belongs to a condition ({", ".join(conditions)}): check the '
-            'trial types of the events file against the model.'
-        )
+        notes.append(f'no event of the run belongs to a condition ({", ".join(conditions)})')
     extra = _confounds(confounds, n_volumes)
     frame_times = (np.arange(n_volumes, dtype=np.float64) + slice_time_ref) * repetition_time
     matrix = _convolved(modelled, present, frame_times, hrf_model, high_pass)
@@ -162,68 +141,6 @@ def run_design(
         peaks[name] = _peak(duration, repetition_time, hrf_model)
     whole = pd.concat([task, extra, drifts], axis=1)
     return RunDesign(whole, present, dropped, peaks, tuple(notes), tuple(extra.columns))
-
-
-def contrast_weights(
-    matrix: pd.DataFrame,
-    contrasts: Mapping[str, Mapping[str, float]],
-    dropped: Sequence[str] = (),
-) -> ContrastWeights:
-    """Turn contrasts of named columns into weights, where they can be estimated.
-
-    A contrast is estimable if it lies in the row space of the design.
-
-    Parameters
-    ----------
-    matrix : DataFrame, shape (n_volumes, n_columns)
-        Design matrix.
-    contrasts : mapping of str to (mapping of str to float)
-        Contrast name to the weight of each column it needs.
-    dropped : sequence of str
-        Conditions that have no column because they had no trials, for the reasons.
-
-    Returns
-    -------
-    ContrastWeights
-        Weights, None where not estimable, and the reasons.
-    """
-    columns = list(matrix.columns)
-    values = matrix.to_numpy(dtype=np.float64)
-    scale = np.linalg.norm(values, axis=0)
-    scale[scale == 0] = 1
-    _, size, rows = np.linalg.svd(values / scale, full_matrices=False)
-    rows = rows[size > size[0] * _RANK_TOLERANCE]
-    weights: dict[str, npt.NDArray[np.float64] | None] = {}
-    reasons: dict[str, str] = {}
-    for name, terms in contrasts.items():
-        weights[name] = None
-        needed = {column: float(weight) for column, weight in terms.items() if weight != 0}
-        absent = [column for column in needed if column not in columns]
-        if not needed:
-            reasons[name] = 'all its weights are 0'
-        elif absent:
-            without = [column for column in absent if column in dropped]
-            unknown = [column for column in absent if column not in dropped]
-            parts = []
-            if without:
-                parts.append(f'no trials of {", ".join(without)} in this run')
-            if unknown:
-                parts.append(f'the design has no column {", ".join(unknown)}')
-            reasons[name] = '; '.join(parts)
-        else:
-            vector = np.zeros(len(columns))
-            for column, weight in needed.items():
-                vector[columns.index(column)] = weight
-            # In the scaled columns, x / s, the same contrast has weights c / s.
-            scaled = vector / scale
-            left = scaled - rows.T @ (rows @ scaled)
-            if np.linalg.norm(left) > _ESTIMABLE * np.linalg.norm(scaled):
-                reasons[name] = (
-                    f'{", ".join(needed)} cannot be told from other columns of the design'
-                )
-            else:
-                weights[name] = vector
-    return ContrastWeights(weights, reasons)
 
 
 def _check_options(
@@ -351,9 +268,11 @@ def _convolved(
     with warnings.catch_warnings():
         # Impulses are in the notes of the design already.
         warnings.filterwarnings('ignore', message='.*null duration')
+        # What cannot be told apart is found and named with the contrasts.
+        warnings.filterwarnings('ignore', message='Matrix is singular')
         matrix = make_first_level_design_matrix(
             frame_times,
-            events[['onset', 'duration', 'trial_type']],
+            events[['onset', 'duration', 'trial_type']] if present else None,
             hrf_model=hrf_model,
             drift_model='cosine' if high_pass > 0 else None,
             high_pass=high_pass,
@@ -362,7 +281,11 @@ def _convolved(
         )
     names = {code: name for name, code in codes.items()}
     names.update({f'{code}_derivative': f'{name}_derivative' for name, code in codes.items()})
-    return matrix.rename(columns=names)
+    # Nilearn adds rounding errors to columns that are 0 or 1 throughout.
+    matrix = matrix.rename(columns=names).assign(constant=1.0)
+    size = matrix.abs().max()
+    matrix.loc[:, size < _NOTHING * size.max()] = 0.0
+    return matrix
 
 
 def _peak(duration: float, repetition_time: float, hrf_model: str) -> float:

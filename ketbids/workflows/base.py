@@ -20,7 +20,7 @@ __all__ = ['atlas_wf_names', 'executor', 'init_group_wf', 'init_participant_wf']
 
 
 def init_participant_wf(
-    settings: Settings, model: RunModel, visits: Sequence[Visit], *, workbench: bool
+    settings: Settings, model: RunModel, visits: Sequence[Visit]
 ) -> pe.Workflow:
     """Fit all visits, independent of each other.
 
@@ -29,13 +29,9 @@ def init_participant_wf(
     settings : Settings
     model : RunModel
     visits : sequence of Visit
-    workbench : bool
-        Smooth with wb_command.
     """
     workflow = pe.Workflow(name='participant_wf', base_dir=str(settings.paths.work_dir))
-    workflow.add_nodes(
-        [init_visit_wf(settings, model, visit, workbench=workbench) for visit in visits]
-    )
+    workflow.add_nodes([init_visit_wf(settings, model, visit) for visit in visits])
     return workflow
 
 

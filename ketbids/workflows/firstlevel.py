@@ -1,52 +1,57 @@
 """The GLM of one run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
+from ketbids.interfaces.film import FitFilm
 from ketbids.interfaces.firstlevel import FitGLM
-from ketbids.interfaces.rundesign import BuildRunDesign, CodeTrials
+from ketbids.interfaces.rundesign import BuildRunDesign
+from ketbids.interfaces.trials import CodeTrials
+from ketbids.workflows.outputs import MAP_FIELDS
 
 __all__ = ['FIT_OUTPUTS', 'RUN_FIELDS', 'init_run_glm_wf']
 
 #: What nodes need to know of a run beside its time series and events.
 RUN_FIELDS = ('sidecars', 'confounds_file', 'confounds_sidecar', 'origin')
 
-#: What FitGLM and CombineRuns hand to the sinks.
-FIT_OUTPUTS = ('contrasts', 'effect', 'variance', 't', 'z', 'sidecars', 'density')
+#: What the fit of a run hands on.
+FIT_OUTPUTS = (
+    *(*MAP_FIELDS, 'f_joint', 'not_estimable', 'notes'),
+    *('whiteness', 'whiteness_sidecars', 'quality'),
+)
+
+_TABLES = ('trials_file', 'counts_file', 'design_file', 'contrasts_file')
 
 
 def init_run_glm_wf(
     *,
-    conditions: Sequence[Mapping[str, Any]],
-    response: tuple[str, tuple[float, float]] | None,
-    contrasts: Mapping[str, Mapping[str, float]],
-    hrf_model: str,
-    high_pass: float,
-    drop_volumes: int,
-    confounds: Sequence[str] = (),
+    rules: Mapping[str, Any],
+    contrasts: Mapping[str, Mapping[str, Any]],
+    design: Mapping[str, Any],
+    noise_model: str,
+    removed_components: int | None,
+    num_threads: int,
     name: str = 'run_glm_wf',
 ) -> pe.Workflow:
     """Sort trials into conditions, make the design, fit the prewhitened GLM.
 
     Parameters
     ----------
-    conditions : sequence of mapping
-        Fields of `ketbids.stats.events.Condition`.
-    response : tuple or None
-        Column with response times, and the window in seconds.
+    rules : mapping
+        Fields of `ketbids.stats.eventrules.EventRules`.
     contrasts : mapping
-        Weights of conditions, per contrast.
-    hrf_model : str
-        Name of nilearn's haemodynamic model.
-    high_pass : float
-        Cut-off, Hz.
-    drop_volumes : int
-        Volumes removed from the start of the run.
-    confounds : sequence of str
-        Sets of confounds to put into the model (`ketbids.stats.confounds.choose_confounds`).
+        Per contrast, its ``rows`` (weights of conditions) and its ``test``.
+    design : mapping
+        ``hrf_model``, ``high_pass``, ``sets``, ``drop_volumes`` and ``raw_volumes`` of
+        `BuildRunDesign`.
+    noise_model : str
+        ``ols``, ``arN`` or ``film``.
+    removed_components : int or None
+        Components that FIX took out of the run, if that is known.
+    num_threads : int
 
     Inputs
     ------
@@ -58,61 +63,76 @@ def init_run_glm_wf(
         Table of confounds and its JSON file; undefined: there is none.
     origin
         Who preprocessed the run: ``hcp`` or ``fmriprep``.
+    weights_file
+        Weights that smooth the noise model in space.
+    left_surface, right_surface
+        Midthickness surfaces; for film.
 
     Outputs
     -------
-    trials_file, design_file, contrasts_file
+    trials_file, counts_file, design_file, contrasts_file
         What was modelled.
-    contrasts, effect, variance, t, z, sidecars, density
-        See `FitGLM`.
-    notes
-        What is odd about the time series.
+    contrasts, effect, variance, t, z, sidecars, ...
+        See `ketbids.interfaces.fitspecs.FitOutputSpec`.
     """
     workflow = pe.Workflow(name=name)
+    surfaces = ['left_surface', 'right_surface']
     inputnode = pe.Node(
-        niu.IdentityInterface(fields=['events_file', 'series_file', 'smoothed_file', *RUN_FIELDS]),
+        niu.IdentityInterface(
+            fields=[
+                *('events_file', 'series_file', 'smoothed_file', 'weights_file'),
+                *(*surfaces, *RUN_FIELDS),
+            ]
+        ),
         name='inputnode',
     )
-    outputnode = pe.Node(
-        niu.IdentityInterface(
-            fields=['trials_file', 'design_file', 'contrasts_file', 'notes', *FIT_OUTPUTS]
-        ),
-        name='outputnode',
-    )
+    outputnode = pe.Node(niu.IdentityInterface(fields=[*_TABLES, *FIT_OUTPUTS]), name='outputnode')
     trials = pe.Node(
-        CodeTrials(conditions=[dict(c) for c in conditions], drop_volumes=drop_volumes),
-        name='trials',
+        CodeTrials(rules=dict(rules), drop_volumes=design['drop_volumes']), name='trials'
     )
-    if response is not None:
-        trials.inputs.response_column, trials.inputs.window = response
-    design = pe.Node(
+    build = pe.Node(
         BuildRunDesign(
-            conditions=[c['name'] for c in conditions],
-            contrasts={key: dict(weights) for key, weights in contrasts.items()},
-            hrf_model=hrf_model,
-            high_pass=high_pass,
-            sets=list(confounds),
+            conditions=[c['name'] for c in rules['conditions']],
+            contrasts={key: dict(about) for key, about in contrasts.items()},
+            **design,
         ),
         name='design',
     )
-    fit = pe.Node(FitGLM(), name='fit', mem_gb=1.5)
+    fit = _fit_node(noise_model, removed_components, num_threads)
+    own = surfaces if noise_model == 'film' else []
+    if noise_model.startswith('ar'):
+        workflow.connect(inputnode, 'weights_file', fit, 'smoothing_file')
     workflow.connect([
         (inputnode, trials, [
             (field, field) for field in ('events_file', 'series_file', 'sidecars')
         ]),
-        (inputnode, design, [(field, field) for field in ('series_file', *RUN_FIELDS)]),
+        (inputnode, build, [(field, field) for field in ('series_file', *RUN_FIELDS)]),
         (inputnode, fit, [
             ('smoothed_file', 'series_file'),
             ('series_file', 'source_file'),
             ('origin', 'origin'),
+            *((field, field) for field in own),
         ]),
-        (trials, design, [('out_file', 'trials_file'), ('notes', 'notes')]),
-        (design, fit, [('design_file', 'design_file'), ('contrasts_file', 'contrasts_file')]),
-        (trials, outputnode, [('out_file', 'trials_file')]),
-        (design, outputnode, [
-            ('design_file', 'design_file'),
-            ('contrasts_file', 'contrasts_file'),
-        ]),
-        (fit, outputnode, [(field, field) for field in (*FIT_OUTPUTS, 'notes')]),
+        (trials, build, [('out_file', 'trials_file'), ('notes', 'notes')]),
+        (build, fit, [('design_file', 'design_file'), ('contrasts_file', 'contrasts_file')]),
+        (trials, outputnode, [('out_file', 'trials_file'), ('counts_file', 'counts_file')]),
+        (build, outputnode, [(field, field) for field in ('design_file', 'contrasts_file')]),
+        (fit, outputnode, [(field, field) for field in FIT_OUTPUTS]),
     ])  # fmt: skip
     return workflow
+
+
+def _fit_node(noise_model: str, removed_components: int | None, num_threads: int) -> pe.Node:
+    """Make the node of the engine; film_gls has a noise model of its own."""
+    film = noise_model == 'film'
+    engine = FitFilm if film else FitGLM
+    fit = pe.Node(
+        engine(noise_model=noise_model, num_threads=num_threads),
+        name='fit',
+        # Hemispheres and volume side by side, each a process of its own.
+        mem_gb=1 + 1.5 * min(num_threads, 3) if film else 1.5,
+        n_procs=num_threads,
+    )
+    if removed_components is not None:
+        fit.inputs.removed_components = removed_components
+    return fit

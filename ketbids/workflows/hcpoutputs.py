@@ -9,12 +9,13 @@ from nipype.pipeline import engine as pe
 
 from ketbids.errors import InputError
 from ketbids.interfaces.hcp.results import DescribeConfounds, RunQuality
+from ketbids.io.columns import column_descriptions
 from ketbids.io.hcpinputs import BoldInputs, HcpSession
 from ketbids.io.hcpnames import FixGroup, SessionFolders, study_folder
 from ketbids.io.inventory import bids_uri
 from ketbids.io.meshes import density_name
 from ketbids.settings import Settings
-from ketbids.workflows.outputs import column_descriptions, sink
+from ketbids.workflows.outputs import sink
 from ketbids.workflows.session import groups_of
 
 __all__ = ['Versions', 'hcp_outputs_wf_name', 'init_hcp_outputs_wf', 'init_publishing_wf']

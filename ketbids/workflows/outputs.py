@@ -1,8 +1,6 @@
 """Sinks: one place that names and writes the outputs."""
 
-import json
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,10 @@ from nipype.pipeline import engine as pe
 
 from ketbids.interfaces.bids import DerivativesDataSink
 from ketbids.interfaces.inference import DIRECTED, PLAIN
+from ketbids.io.columns import column_descriptions
 
 __all__ = [
-    'column_descriptions',
+    'MAP_FIELDS',
     'figure_sink',
     'group_sink',
     'init_ds_analysis_wf',
@@ -24,6 +23,11 @@ __all__ = [
 ]
 
 STATISTICS = ('effect', 'variance', 't', 'z')
+#: What describes the maps of a run or a visit to their sinks.
+MAP_FIELDS = (
+    *('contrasts', *STATISTICS, 'sidecars'),
+    *('f_contrasts', 'f', 'f_z', 'f_sidecars', 'density'),
+)
 SURFACE_KINDS = ('midthickness', 'inflated')
 
 #: Entities that tell apart the runs of a visit.
@@ -34,6 +38,7 @@ _UNITS = {
     'effect': 'SignalUnits; percent signal change is 100 x effect x RegressorPeaks / MeanSignal',
     'variance': 'square of the unit of the effect',
     't': 'arbitrary',
+    'F': 'arbitrary',
     'z': 'arbitrary',
 }
 
@@ -87,23 +92,25 @@ def group_sink(name: str, output_dir: str, **entities: Any) -> pe.Node:
 
 
 def figure_sink(
-    name: str, output_dir: str, source_file: str, *, dismiss_run: bool = False, **entities: Any
+    name: str,
+    output_dir: str,
+    source_file: str,
+    *,
+    suffix: str,
+    dismiss_run: bool = False,
+    **entities: Any,
 ) -> pe.Node:
-    """Make a sink into the participant's folder of figures."""
+    """Make a sink into the participant's folder of figures; there may be no maps to show."""
     return sink(
         name,
         output_dir,
         source_file,
         datatype='figures',
+        optional=suffix == 'statmap',
         dismiss_entities=list(RUN_ENTITIES) if dismiss_run else [],
-        **{'extension': '.json' if entities['suffix'] == 'section' else '.png', **entities},
+        suffix=suffix,
+        **{'extension': '.json' if suffix == 'section' else '.png', **entities},
     )
-
-
-def column_descriptions(table: str) -> dict[str, Any]:
-    """Data dictionary of a table, from ``data/columns.json``."""
-    text = files('ketbids.data').joinpath('columns.json').read_text(encoding='utf-8')
-    return {name: {'Description': words} for name, words in json.loads(text)[table].items()}
 
 
 def init_ds_statmaps_wf(
@@ -111,6 +118,7 @@ def init_ds_statmaps_wf(
     output_dir: str,
     source_file: str,
     metadata: Mapping[str, Any],
+    f_contrasts: bool = False,
     dismiss_run: bool = False,
     name: str = 'ds_statmaps_wf',
 ) -> pe.Workflow:
@@ -123,6 +131,8 @@ def init_ds_statmaps_wf(
         A raw file with the run's BIDS entities.
     metadata : mapping
         What the sidecars of all maps say.
+    f_contrasts : bool
+        Whether the model has F contrasts.
     dismiss_run : bool
         Leave out what tells runs apart: the maps are those of the visit.
 
@@ -134,31 +144,33 @@ def init_ds_statmaps_wf(
         A list of files each, in the order of `contrasts`.
     sidecars
         Metadata of each contrast.
+    f_contrasts, f, f_z, f_sidecars
+        The same of F contrasts.
     density
         BIDS den label.
     """
     workflow = pe.Workflow(name=name)
-    inputnode = pe.Node(
-        niu.IdentityInterface(fields=['contrasts', *STATISTICS, 'sidecars', 'density']),
-        name='inputnode',
-    )
-    for stat in STATISTICS:
+    inputnode = pe.Node(niu.IdentityInterface(fields=list(MAP_FIELDS)), name='inputnode')
+    maps = [('', stat, stat) for stat in STATISTICS]
+    maps += [('f_', 'f', 'F'), ('f_', 'f_z', 'z')] if f_contrasts else []
+    for kind, field, stat in maps:
         ds_stat = sink(
-            f'ds_{stat}',
+            f'ds_{field}',
             output_dir,
             source_file,
             space='fsLR',
             stat=stat,
             suffix='statmap',
             datatype='func',
+            optional=True,
             dismiss_entities=list(RUN_ENTITIES) if dismiss_run else [],
             meta_dict={**metadata, 'Statistic': stat, 'Units': _UNITS[stat]},
         )
         workflow.connect([
             (inputnode, ds_stat, [
-                (stat, 'in_file'),
-                ('contrasts', 'contrast'),
-                ('sidecars', 'sidecars'),
+                (field, 'in_file'),
+                (f'{kind}contrasts', 'contrast'),
+                (f'{kind}sidecars', 'sidecars'),
                 ('density', 'den'),
             ]),
         ])  # fmt: skip

@@ -6,16 +6,30 @@ from typing import Any
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
-from ketbids.interfaces.reports import DescribeRun, MapFigures, RunFigures
+from ketbids.interfaces.reports import MapFigures
+from ketbids.interfaces.runreports import DescribeRun, RunFigures
+from ketbids.io.columns import column_descriptions
 from ketbids.io.inventory import RunFiles
 from ketbids.settings import Settings
-from ketbids.workflows.outputs import column_descriptions, figure_sink, sink
+from ketbids.workflows.outputs import figure_sink, sink
 
-__all__ = ['init_run_report_wf']
+__all__ = ['REPORT_FIELDS', 'init_run_report_wf']
+
+_TABLES = ('trials_file', 'design_file', 'contrasts_file')
+#: What the report shows of the GLM of a run.
+REPORT_FIELDS = (
+    *(*_TABLES, 'counts_file'),
+    *('contrasts', 'z', 'sidecars', 'f_contrasts', 'f_z', 'quality', 'notes'),
+)
 
 
 def init_run_report_wf(
-    settings: Settings, run: RunFiles, conditions: list[dict[str, Any]], sets: Sequence[str]
+    settings: Settings,
+    run: RunFiles,
+    conditions: Sequence[str],
+    sets: Sequence[str],
+    *,
+    smoothing: str,
 ) -> pe.Workflow:
     """Write the tables and figures of a run, and its section of the participant's page.
 
@@ -23,34 +37,41 @@ def init_run_report_wf(
     ----------
     settings : Settings
     run : RunFiles
-    conditions : list of dict
-        Conditions of the model file.
+    conditions : sequence of str
+        Names of the conditions of the model file.
     sets : sequence of str
         Sets of confounds in the model.
+    smoothing : str
+        How the series was smoothed, in words.
+
+    Inputs
+    ------
+    trials_file, counts_file
+        Of `CodeTrials`.
+    design_file, contrasts_file
+        Of `BuildRunDesign`.
+    contrasts, z, sidecars, f_contrasts, f_z, quality, notes
+        Of `FitGLM` or another engine.
+    motion_file, motion_facts
+        Of `RunQuality` (``out_file``, ``facts``); undefined: not known.
+
+    Outputs
+    -------
+    section
+        Section of the page.
     """
     workflow = pe.Workflow(name='report_wf')
     output_dir, source = str(settings.paths.output_dir), str(run.events)
     inputnode = pe.Node(
-        niu.IdentityInterface(
-            fields=[
-                *('trials_file', 'design_file', 'contrasts_file'),
-                *('contrasts', 'z', 'sidecars', 'notes'),
-            ]
-        ),
+        niu.IdentityInterface(fields=[*REPORT_FIELDS, 'motion_file', 'motion_facts']),
         name='inputnode',
     )
     outputnode = pe.Node(niu.IdentityInterface(fields=['section']), name='outputnode')
-    confounds = run.preprocessed.confounds
-    found: dict[str, Any] = {
-        'series_file': str(run.preprocessed.series),
-        'sidecars': [str(path) for path in run.preprocessed.sidecars],
-        'origin': run.preprocessed.origin,
-    }
-    if confounds is not None:
-        found['confounds_file'] = str(confounds)
-    figures = pe.Node(
-        RunFigures(conditions=[c['name'] for c in conditions], **found), name='figures'
-    )
+    found = _found(run)
+    figures = pe.Node(RunFigures(conditions=list(conditions), **found), name='figures')
+    # Maps of F contrasts come after those of t contrasts.
+    names = pe.Node(niu.Merge(2), name='names')
+    z = pe.Node(niu.Merge(2), name='z')
     maps = pe.Node(MapFigures(), name='maps')
     left, right = (str(path) for path in run.preprocessed.anatomy.inflated)
     maps.inputs.left_inflated, maps.inputs.right_inflated = left, right
@@ -58,32 +79,29 @@ def init_run_report_wf(
         DescribeRun(
             title=run.key.title,
             base_directory=output_dir,
-            conditions=conditions,
-            fwhm=settings.first_level.smoothing_fwhm,
+            smoothing=smoothing,
             denoised=run.preprocessed.denoised,
             sets=list(sets),
             **found,
         ),
         name='describe',
     )
-    tables = {'datatype': 'func', 'extension': '.tsv'}
-    ds_trials = sink('ds_trials', output_dir, source, desc='trials', suffix='events', **tables)
-    ds_trials.inputs.meta_dict = column_descriptions('trials')
-    ds_design = sink('ds_design', output_dir, source, desc='design', suffix='timeseries', **tables)
-    ds_design.inputs.meta_dict = column_descriptions('design')
     ds_figures = figure_sink('ds_figures', output_dir, source, suffix='timeseries')
     ds_maps = figure_sink('ds_maps', output_dir, source, suffix='statmap')
     workflow.connect([
-        (inputnode, figures, [('trials_file', 'trials_file'), ('design_file', 'design_file')]),
-        (inputnode, maps, [('z', 'z'), ('contrasts', 'contrasts')]),
+        (inputnode, figures, [(f, f) for f in (*_TABLES, 'quality', 'motion_file')]),
+        (inputnode, names, [('contrasts', 'in1'), ('f_contrasts', 'in2')]),
+        (inputnode, z, [('z', 'in1'), ('f_z', 'in2')]),
+        (names, maps, [('out', 'contrasts')]),
+        (z, maps, [('out', 'z')]),
         (inputnode, describe, [
-            *((field, field) for field in ('trials_file', 'contrasts_file', 'contrasts')),
+            *((f, f) for f in ('trials_file', 'contrasts_file', 'counts_file', 'quality')),
+            *((f, f) for f in ('motion_file', 'motion_facts')),
             ('sidecars', 'maps_sidecars'),
             ('notes', 'series_notes'),
         ]),
-        (inputnode, ds_trials, [('trials_file', 'in_file')]),
-        (inputnode, ds_design, [('design_file', 'in_file')]),
-        (inputnode, ds_maps, [('contrasts', 'contrast')]),
+        (names, describe, [('out', 'contrasts')]),
+        (names, ds_maps, [('out', 'contrast')]),
         (figures, ds_figures, [('pictures', 'in_file'), ('names', 'desc')]),
         (maps, ds_maps, [('figures', 'in_file')]),
         (figures, describe, [('names', 'names')]),
@@ -91,4 +109,32 @@ def init_run_report_wf(
         (ds_maps, describe, [('out_file', 'maps')]),
         (describe, outputnode, [('out_file', 'section')]),
     ])  # fmt: skip
+    for field, desc, suffix in (
+        ('trials_file', 'trials', 'events'),
+        ('counts_file', 'counts', 'events'),
+        ('design_file', 'design', 'timeseries'),
+    ):
+        node = sink(
+            f'ds_{desc}',
+            output_dir,
+            source,
+            desc=desc,
+            suffix=suffix,
+            datatype='func',
+            extension='.tsv',
+            meta_dict=column_descriptions(desc),
+        )
+        workflow.connect(inputnode, field, node, 'in_file')
     return workflow
+
+
+def _found(run: RunFiles) -> dict[str, Any]:
+    """Inputs that tell the time axis and the head movement of a run."""
+    found: dict[str, Any] = {
+        'series_file': str(run.preprocessed.series),
+        'sidecars': [str(path) for path in run.preprocessed.sidecars],
+        'origin': run.preprocessed.origin,
+    }
+    if run.preprocessed.confounds is not None:
+        found['confounds_file'] = str(run.preprocessed.confounds)
+    return found

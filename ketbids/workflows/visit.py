@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +10,40 @@ from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
 
 from ketbids.errors import InputError
-from ketbids.interfaces.firstlevel import CombineRuns, read_surfaces
-from ketbids.interfaces.reports import DescribeVisit, MapFigures
+from ketbids.interfaces.behaviour import Performance
+from ketbids.interfaces.combineruns import CombineRuns
+from ketbids.interfaces.reports import MapFigures
+from ketbids.interfaces.runreports import DescribeVisit
+from ketbids.interfaces.series import read_surfaces
+from ketbids.interfaces.smoothing import SmoothingWeights
 from ketbids.io.cifti import labels_misfit, series_models
-from ketbids.io.inventory import RunFiles, Visit, bids_uri, link_name
+from ketbids.io.columns import column_descriptions
+from ketbids.io.inventory import Visit, bids_uri, link_name
 from ketbids.io.meshes import make_anatomy
-from ketbids.io.preprocessed import AVERAGE_SURFACES
 from ketbids.model import RunModel
 from ketbids.settings import Settings
-from ketbids.stats.confounds import resolve_sets
-from ketbids.workflows.firstlevel import FIT_OUTPUTS, init_run_glm_wf
-from ketbids.workflows.outputs import figure_sink, init_ds_anatomy_wf, init_ds_statmaps_wf
-from ketbids.workflows.reports import init_run_report_wf
-from ketbids.workflows.smoothing import init_smoothing_wf
+from ketbids.stats.autoregression import NOISE_FWHM
+from ketbids.stats.brainmodels import BrainModels
+from ketbids.workflows.metadata import kernel_of, map_metadata
+from ketbids.workflows.outputs import (
+    MAP_FIELDS,
+    RUN_ENTITIES,
+    figure_sink,
+    init_ds_anatomy_wf,
+    init_ds_statmaps_wf,
+    sink,
+)
+from ketbids.workflows.run import init_run_wf
 
 __all__ = ['init_visit_wf', 'visit_wf_name']
 
 logger = logging.getLogger('ketbids')
+
+#: What CombineRuns needs of each run.
+_COMBINED = (
+    *('contrasts', 'effect', 'variance', 'sidecars'),
+    *('f_contrasts', 'f_joint', 'f_sidecars', 'not_estimable'),
+)
 
 
 def visit_wf_name(visit: Visit) -> str:
@@ -35,9 +51,7 @@ def visit_wf_name(visit: Visit) -> str:
     return visit.name.replace('-', '_') + '_wf'
 
 
-def init_visit_wf(
-    settings: Settings, model: RunModel, visit: Visit, *, workbench: bool
-) -> pe.Workflow:
+def init_visit_wf(settings: Settings, model: RunModel, visit: Visit) -> pe.Workflow:
     """Fit every run of a visit, combine them, write maps, tables and the section of the page.
 
     Parameters
@@ -45,8 +59,6 @@ def init_visit_wf(
     settings : Settings
     model : RunModel
     visit : Visit
-    workbench : bool
-        Smooth with wb_command.
     """
     visit, messages = _with_inflated(visit)
     workflow = pe.Workflow(name=visit_wf_name(visit))
@@ -66,7 +78,7 @@ def init_visit_wf(
     )
     runs = []
     for number, run in enumerate(visit.runs, start=1):
-        run_wf = init_run_wf(settings, model, run, uris, workbench=workbench, alone=not several)
+        run_wf = init_run_wf(settings, model, run, uris, alone=not several)
         runs.append(run_wf)
         workflow.connect(run_wf, 'outputnode.section', sections, f'in{number}')
     anatomy = first.preprocessed.anatomy
@@ -87,9 +99,90 @@ def init_visit_wf(
         (sections, describe, [('out', 'runs')]),
         (describe, ds_section, [('out_file', 'in_file')]),
     ])  # fmt: skip
+    _connect_weights(workflow, runs, settings, visit)
+    if model.events.stimuli is not None:
+        _connect_behaviour(workflow, runs, describe, settings, model, visit)
     if several:
-        _connect_combination(workflow, runs, describe, settings, visit, uris, workbench=workbench)
+        _connect_combination(workflow, runs, describe, settings, model, visit, uris)
     return workflow
+
+
+def _connect_weights(
+    workflow: pe.Workflow, runs: Sequence[pe.Workflow], settings: Settings, visit: Visit
+) -> None:
+    """Compute smoothing weights, once per surfaces and kernel, for all runs that need them."""
+    first = settings.first_level
+    nodes: dict[tuple[Any, ...], pe.Node] = {}
+    grids = _grids(visit)
+    for run_wf, run, grid in zip(runs, visit.runs, grids, strict=True):
+        kernels = {}
+        if first.smoother == 'native' and kernel_of(first, run):
+            kernels['weights_file'] = kernel_of(first, run)
+        if first.noise_model.startswith('ar'):
+            kernels['noise_weights_file'] = NOISE_FWHM
+        left, right = (str(path) for path in run.preprocessed.anatomy.midthickness)
+        for field, kernel in kernels.items():
+            key = (left, right, grid, kernel)
+            if key not in nodes:
+                interface = SmoothingWeights(
+                    series_file=str(run.preprocessed.series),
+                    left_surface=left,
+                    right_surface=right,
+                    fwhm=kernel,
+                )
+                nodes[key] = pe.Node(interface, name=f'weights_{len(nodes)}', mem_gb=1)
+            workflow.connect(nodes[key], 'out_file', run_wf, f'inputnode.{field}')
+
+
+def _grids(visit: Visit) -> list[int]:
+    """Number the grayordinates of the runs: runs with the same ones have the same number."""
+    known: list[BrainModels] = []
+    numbers = []
+    for run in visit.runs:
+        try:
+            models = series_models(run.preprocessed.series)
+        except InputError:  # for the node that needs the series to say
+            numbers.append(-1)
+            continue
+        number = next((n for n, m in enumerate(known) if m.same_as(models)), len(known))
+        if number == len(known):
+            known.append(models)
+        numbers.append(number)
+    return numbers
+
+
+def _connect_behaviour(
+    workflow: pe.Workflow,
+    runs: Sequence[pe.Workflow],
+    describe: pe.Node,
+    settings: Settings,
+    model: RunModel,
+    visit: Visit,
+) -> None:
+    """Add a table of how the task was done."""
+    trials = pe.Node(niu.Merge(len(runs)), name='trials')
+    for number, run_wf in enumerate(runs, start=1):
+        workflow.connect(run_wf, 'outputnode.trials_file', trials, f'in{number}')
+    performance = pe.Node(
+        Performance(runs=[run.key.label for run in visit.runs], rules=model.events.to_dict()),
+        name='performance',
+    )
+    ds_performance = sink(
+        'ds_performance',
+        str(settings.paths.output_dir),
+        str(visit.runs[0].events),
+        desc='performance',
+        suffix='beh',
+        datatype='beh',
+        extension='.tsv',
+        dismiss_entities=list(RUN_ENTITIES),
+        meta_dict=column_descriptions('performance'),
+    )
+    workflow.connect([
+        (trials, performance, [('out', 'trials_files')]),
+        (performance, ds_performance, [('out_file', 'in_file')]),
+        (performance, describe, [('out_file', 'performance_file')]),
+    ])  # fmt: skip
 
 
 def _with_inflated(visit: Visit) -> tuple[Visit, list[str]]:
@@ -145,26 +238,23 @@ def _labels(visit: Visit) -> str | None:
 
 def _connect_combination(
     workflow: pe.Workflow,
-    runs: list[pe.Workflow],
+    runs: Sequence[pe.Workflow],
     describe: pe.Node,
     settings: Settings,
+    model: RunModel,
     visit: Visit,
     uris: Mapping[str, Path],
-    *,
-    workbench: bool,
 ) -> None:
     """Add fixed effects over the runs of a visit."""
-    output_dir = str(settings.paths.output_dir)
-    first = visit.runs[0]
-    fields = ('contrasts', 'effect', 'variance', 'sidecars')
+    output_dir, first = str(settings.paths.output_dir), visit.runs[0]
     series = [str(run.preprocessed.series) for run in visit.runs]
-    metadata = _metadata(settings, visit.runs, uris, workbench=workbench)
+    metadata = map_metadata(settings, visit.runs, uris)
     combine = pe.Node(
         CombineRuns(series_files=series, caveat=metadata.get('Caveat', '')),
         name='combine',
         mem_gb=1,
     )
-    for field in fields:
+    for field in _COMBINED:
         merge = pe.Node(niu.Merge(len(runs), no_flatten=True), name=f'merge_{field}')
         for number, run_wf in enumerate(runs, start=1):
             workflow.connect(run_wf, f'outputnode.{field}', merge, f'in{number}')
@@ -173,144 +263,25 @@ def _connect_combination(
         output_dir=output_dir,
         source_file=str(first.events),
         metadata=metadata,
+        f_contrasts=any(c.test == 'F' for c in model.contrasts),
         dismiss_run=True,
     )
     figures = pe.Node(MapFigures(), name='figures')
     left, right = (str(path) for path in first.preprocessed.anatomy.inflated)
     figures.inputs.left_inflated, figures.inputs.right_inflated = left, right
+    # Maps of F contrasts come after those of t contrasts.
+    names, z = (pe.Node(niu.Merge(2), name=name) for name in ('names', 'z'))
     ds_maps = figure_sink(
         'ds_maps', output_dir, str(first.events), dismiss_run=True, suffix='statmap'
     )
     workflow.connect([
-        (combine, ds_statmaps_wf, [(f, f'inputnode.{f}') for f in FIT_OUTPUTS]),
-        (combine, figures, [('z', 'z'), ('contrasts', 'contrasts')]),
-        (combine, ds_maps, [('contrasts', 'contrast')]),
-        (combine, describe, [('contrasts', 'contrasts')]),
+        (combine, ds_statmaps_wf, [(f, f'inputnode.{f}') for f in MAP_FIELDS]),
+        (combine, names, [('contrasts', 'in1'), ('f_contrasts', 'in2')]),
+        (combine, z, [('z', 'in1'), ('f_z', 'in2')]),
+        (z, figures, [('out', 'z')]),
+        (names, figures, [('out', 'contrasts')]),
+        (names, ds_maps, [('out', 'contrast')]),
+        (names, describe, [('out', 'contrasts')]),
         (figures, ds_maps, [('figures', 'in_file')]),
         (ds_maps, describe, [('out_file', 'maps')]),
     ])  # fmt: skip
-
-
-def init_run_wf(
-    settings: Settings,
-    model: RunModel,
-    run: RunFiles,
-    uris: Mapping[str, Path],
-    *,
-    workbench: bool,
-    alone: bool,
-) -> pe.Workflow:
-    """Smooth and fit one run; write its maps, tables and figures.
-
-    The maps of a run that is alone are those of the visit: they carry no run label.
-    """
-    label = run.key.label.replace('run-', '').replace('-', '_') or 'single'
-    workflow = pe.Workflow(name=f'run_{label}_wf')
-    first, output_dir = settings.first_level, str(settings.paths.output_dir)
-    found = run.preprocessed
-    sets = _sets(settings, run)
-    conditions = [
-        {
-            'name': c.name,
-            'where': {k: tuple(v) for k, v in c.where.items()},
-            'response': c.response,
-        }
-        for c in model.conditions
-    ]
-    outputnode = pe.Node(
-        niu.IdentityInterface(fields=['section', *FIT_OUTPUTS]), name='outputnode'
-    )
-    response = None
-    if model.response_column is not None and model.response_window is not None:
-        response = (model.response_column, model.response_window)
-    smoothing_wf = init_smoothing_wf(fwhm=first.smoothing_fwhm, workbench=workbench, mem_gb=1)
-    smoothing_wf.inputs.inputnode.in_file = str(found.series)
-    left, right = (str(path) for path in found.anatomy.midthickness)
-    smoothing_wf.inputs.inputnode.left_surface = left
-    smoothing_wf.inputs.inputnode.right_surface = right
-    glm_wf = init_run_glm_wf(
-        conditions=conditions,
-        response=response,
-        contrasts={c.name: c.weights for c in model.contrasts},
-        hrf_model=first.hrf_model,
-        high_pass=first.high_pass,
-        drop_volumes=first.drop_volumes,
-        confounds=sets,
-    )
-    run_inputs = glm_wf.inputs.inputnode
-    run_inputs.events_file, run_inputs.series_file = str(run.events), str(found.series)
-    run_inputs.sidecars = [str(path) for path in found.sidecars]
-    run_inputs.origin = found.origin
-    if found.confounds is not None:
-        run_inputs.confounds_file = str(found.confounds)
-    if found.confounds_sidecar is not None:
-        run_inputs.confounds_sidecar = str(found.confounds_sidecar)
-    ds_statmaps_wf = init_ds_statmaps_wf(
-        output_dir=output_dir,
-        source_file=str(run.events),
-        metadata=_metadata(settings, (run,), uris, workbench=workbench),
-        dismiss_run=alone,
-    )
-    report_wf = init_run_report_wf(settings, run, conditions, sets)
-    workflow.connect([
-        (smoothing_wf, glm_wf, [('outputnode.out_file', 'inputnode.smoothed_file')]),
-        (glm_wf, ds_statmaps_wf, [(f'outputnode.{f}', f'inputnode.{f}') for f in FIT_OUTPUTS]),
-        (glm_wf, report_wf, [
-            (f'outputnode.{f}', f'inputnode.{f}')
-            for f in (
-                *('trials_file', 'design_file', 'contrasts_file'),
-                *('contrasts', 'z', 'sidecars', 'notes'),
-            )
-        ]),
-        (glm_wf, outputnode, [(f'outputnode.{f}', f) for f in FIT_OUTPUTS]),
-        (report_wf, outputnode, [('outputnode.section', 'section')]),
-    ])  # fmt: skip
-    return workflow
-
-
-def _sets(settings: Settings, run: RunFiles) -> tuple[str, ...]:
-    found = run.preprocessed
-    return resolve_sets(
-        settings.first_level.confounds, origin=found.origin, denoised=found.denoised
-    )
-
-
-def _common_sets(settings: Settings, runs: Sequence[RunFiles]) -> list[str]:
-    """Sets of confounds of runs; if they differ, those of each run as one text."""
-    found = list(dict.fromkeys(_sets(settings, run) for run in runs))
-    return list(found[0]) if len(found) == 1 else [' '.join(sets) or 'none' for sets in found]
-
-
-def _origin(run: RunFiles) -> str:
-    if run.preprocessed.origin == 'fmriprep':
-        return 'fMRIPrep'
-    return 'HCP pipelines with FIX' if run.preprocessed.denoised else 'HCP pipelines'
-
-
-def _metadata(
-    settings: Settings, runs: Sequence[RunFiles], uris: Mapping[str, Path], *, workbench: bool
-) -> dict[str, Any]:
-    """Say in the sidecars of maps what they were made of."""
-    denoised = all(run.preprocessed.denoised for run in runs)
-    metadata: dict[str, Any] = {
-        'Sources': [
-            bids_uri(path, uris) for run in runs for path in (run.preprocessed.series, run.events)
-        ],
-        'SoftwareVersion': version('ketbids'),
-        'Smoother': 'wb_command' if workbench else 'native',
-        'SmoothingAddedFWHM': settings.first_level.smoothing_fwhm,
-        'HRFModel': settings.first_level.hrf_model,
-        'HighPassCutoffHz': settings.first_level.high_pass,
-        'DroppedVolumes': settings.first_level.drop_volumes,
-        'Preprocessing': ' and '.join(sorted({_origin(run) for run in runs})),
-        'Confounds': _common_sets(settings, runs),
-        'Surfaces': AVERAGE_SURFACES
-        if any('midthickness' in run.preprocessed.anatomy.template for run in runs)
-        else "participant's own",
-    }
-    if denoised:
-        metadata['Caveat'] = (
-            'The degrees of freedom that FIX removed are not counted: t and z of single runs are '
-            'optimistic. Group inference uses effects only.'
-        )
-    return metadata

@@ -380,7 +380,7 @@ def test_conditions_without_trials_are_said_once(tmp_path, caplog):
         folder = tmp_path / f'sub-{label}' / 'func'
         folder.mkdir(parents=True)
         (folder / f'sub-{label}_task-carit_desc-trials_events.tsv').write_text(
-            'onset\tduration\tcondition\n1\t1\tcorrectGo\n2\t1\tcorrectNogo\n3\t1\tn/a\n'
+            'onset\tcondition\tstatus\n1\tcorrectGo\ttrial\n2\tn/a\tunmatched\n3\tn/a\tignored\n'
         )
         visits.append(Visit(label, '', 'carit', ()))
     with caplog.at_level('WARNING', 'ketbids'):
@@ -388,7 +388,7 @@ def test_conditions_without_trials_are_said_once(tmp_path, caplog):
     text = ' '.join(caplog.messages)
     assert 'Condition incorrectGo has no trials in any of 2 runs' in text
     assert 'Condition correctGo' not in text
-    assert '2 of 6 rows of events are of no condition' in text
+    assert '2 of 6 rows of events are trials of no condition' in text
 
 
 def test_a_folder_that_may_not_be_read_stops_nobody_else(three, capsys, monkeypatch):

@@ -25,6 +25,7 @@ FIX = {
 METRICS = {
     'NumberOfVolumes': 300,
     'MeanFramewiseDisplacement': 0.1234,
+    'MeanFramewiseDisplacementFiltered': 0.0876,
     'FramewiseDisplacementLimit': 0.5,
     'ShareAboveFramewiseDisplacementLimit': 0.0267,
     'MeanDVARS': 120.4,
@@ -52,17 +53,26 @@ def test_a_row_per_run(tmp_path):
     put(tmp_path, 'ses-TP2_task-carit', **WITHOUT)
     put(tmp_path, 'task-rest')
     table = quality_section(tmp_path, '01').table
-    assert table.columns[3] == 'FD above 0.5 mm'
+    assert table.columns[2:5] == (
+        'Mean FD, mm',
+        'FD without breathing, mm',
+        'FD above 0.5 mm',
+    )
     assert [row[0] for row in table.rows] == [
         'task-rest',
         'ses-TP1 task-carit run-1',
         'ses-TP2 task-carit',
     ]
     assert table.rows[1][1:] == (
-        *('300', '0.12', '3 %', '120 → 60', '50 → 80', '40 → 70'),
+        *('300', '0.12', '0.09', '3 %', '120 → 60', '50 → 80', '40 → 70'),
         *('31 of 40, 76 % of variance', '95 % / n/a'),
     )
-    assert table.rows[2][4:8] == ('120', '50', '40', 'n/a (no FIX)')
+    assert table.rows[2][5:9] == ('120', '50', '40', 'n/a (no FIX)')
+
+
+def test_breathing_could_not_be_filtered_out(tmp_path):
+    put(tmp_path, MeanFramewiseDisplacementFiltered=None)
+    assert quality_section(tmp_path, '01').table.rows[0][2:4] == ('0.12', 'n/a')
 
 
 @pytest.mark.parametrize(
@@ -72,7 +82,7 @@ def test_a_row_per_run(tmp_path):
 def test_classes_by_hand(tmp_path, applied, text):
     fix = {'ReclassifiedAsNoise': [1, 2], 'ReclassifiedAsSignal': [5]}
     put(tmp_path, FIX={**FIX, **fix, 'ReclassificationApplied': applied})
-    assert quality_section(tmp_path, '01').table.rows[0][7].endswith(f'of variance{text}')
+    assert quality_section(tmp_path, '01').table.rows[0][8].endswith(f'of variance{text}')
 
 
 def test_where_the_components_are(tmp_path):

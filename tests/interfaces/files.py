@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ketbids.interfaces.trials import CodeTrials
 from ketbids.io.cifti import Labels, write_labels, write_maps, write_series
 from ketbids.io.surfaces import write_surface
 from ketbids.stats.brainmodels import BrainModels, Surface
+from ketbids.stats.eventrules import Condition, EventRules, ResponseRule
 from tests.stats.small_brain import LEFT, RIGHT, SmallBrain
 
 TR = 0.8
@@ -20,7 +22,10 @@ CONTRASTS = {
     'correctGo': {'correctGo': 1.0},
     'errors': {'incorrectNogo': 1.0},
 }
-RESPONSE = {'response_column': 'response_time', 'window': (0.0, 0.8)}
+RULES = EventRules(
+    tuple(Condition(**condition) for condition in CONDITIONS),
+    ResponseRule((0.0, 0.8), 'response_time'),
+)
 
 
 class BrainFiles:
@@ -66,6 +71,12 @@ def write_events(path: Path, n_trials: int = 60, *, errors: bool = True) -> str:
         rows.append(f'{2 + 2.1 * n + 0.3 * (n % 3):.2f}\t0.6\t{"nogo" if nogo else "go"}\t{time}')
     path.write_text('\n'.join(rows) + '\n')
     return str(path)
+
+
+def code(events: str, series: str, rules: EventRules = RULES, **inputs) -> str:
+    """Table of the trials of an events file."""
+    node = CodeTrials(events_file=events, series_file=series, rules=rules.to_dict(), **inputs)
+    return node.run().outputs.out_file
 
 
 def write_movement(path: Path, n_volumes: int, columns: int = 12) -> str:

@@ -8,11 +8,10 @@ import pandas as pd
 import pytest
 
 from ketbids.errors import InputError
-from ketbids.interfaces.rundesign import CodeTrials
 from ketbids.io.tables import read_table
 from ketbids.stats.confounds import MOTION
-from tests.interfaces.files import CONDITIONS, RESPONSE, TR, write_events, write_movement
-from tests.interfaces.test_firstlevel import N_VOLUMES, NAMES, build, code
+from tests.interfaces.files import TR, code, write_events, write_movement
+from tests.interfaces.test_firstlevel import N_VOLUMES, NAMES, build
 
 
 @pytest.fixture
@@ -108,70 +107,3 @@ def test_time_of_a_volume(brain, tmp_path, series, trials):
     assert plan(middle)['slice_time_ref'] == 0.5
     one, two = (read_table(Path(f))[NAMES] for f in (found.design_file, middle.design_file))
     np.testing.assert_allclose(one, two, atol=0.005)
-
-
-def test_rows_are_sorted_and_it_is_said(tmp_path, series):
-    path = Path(write_events(tmp_path / 'events.tsv'))
-    header, *rows = path.read_text().splitlines()
-    unsorted = tmp_path / 'unsorted.tsv'
-    unsorted.write_text('\n'.join([header, *rows[30:], *rows[:30]]) + '\n')
-    found = {}
-    for name in (path, unsorted):
-        made = CodeTrials(
-            events_file=str(name), series_file=series, conditions=CONDITIONS, **RESPONSE
-        )
-        result = made.run().outputs
-        found[name] = (Path(result.out_file).read_text(), list(result.notes))
-    assert found[path][0] == found[unsorted][0]
-    assert found[path][1] == []
-    (note,) = found[unsorted][1]
-    assert 'not in the order of their onsets, sorted' in note
-    trials = tmp_path / 'trials.tsv'
-    trials.write_text(found[unsorted][0])
-    assert plan(build(str(trials), series, notes=[note]))['notes'] == [note]
-
-
-@pytest.mark.parametrize(
-    ('factor', 'message'),
-    [(1000, 'The onsets look like milliseconds'), (3, 'belong to another run, or volumes')],
-)
-def test_events_after_the_end(tmp_path, series, factor, message):
-    path = Path(write_events(tmp_path / 'events.tsv'))
-    events = pd.read_csv(path, sep='\t', keep_default_na=False)
-    events['onset'] *= factor
-    events.to_csv(path, sep='\t', index=False)
-    with pytest.raises(InputError, match=message) as caught:
-        code(str(path), series)
-    assert f'starts at {126.5 * factor:g} s' in str(caught.value)
-
-
-def test_a_short_series_is_not_one_of_milliseconds(brain, tmp_path):
-    short = brain.series('short', brain.noise(5))
-    path = write_events(tmp_path / 'events.tsv')
-    with pytest.raises(InputError, match=r'ends at 4 s \(5 volumes\)\. The events belong to'):
-        code(path, short)
-
-
-def test_durations_longer_than_the_run_are_told(tmp_path, series):
-    path = Path(write_events(tmp_path / 'events.tsv'))
-    path.write_text(path.read_text().replace('\t0.6\t', '\t600\t'))
-    made = CodeTrials(events_file=str(path), series_file=series, conditions=CONDITIONS, **RESPONSE)
-    (note,) = made.run().outputs.notes
-    assert 'last longer than the run (136 s), the longest 600 s: 60; durations must be' in note
-
-
-def test_what_is_not_modelled_is_of_no_condition(tmp_path, series):
-    """Rows that are there twice, or long before the first volume, in the table of trials too."""
-    path = Path(write_events(tmp_path / 'events.tsv'))
-    header, *rows = path.read_text().splitlines()
-    path.write_text('\n'.join([header, '-30\t0.6\tgo\t0.4', *rows, *rows]) + '\n')
-    trials = code(str(path), series)
-    coded = read_table(Path(trials))
-    assert coded['condition'].value_counts().to_dict() == {
-        'correctGo': 45,
-        'correctNogo': 13,
-        'incorrectNogo': 2,
-    }
-    assert 'more than 24 s before the first volume, not modelled' in coded['note'][0]
-    assert coded['note'].str.contains('repeats an earlier row').sum() == 60
-    assert plan(build(trials, series))['notes'] == []

@@ -12,7 +12,8 @@ from ketbids.errors import InputError
 from ketbids.io.confounds import read_confounds, read_movement
 from ketbids.stats.confounds import MOTION, choose_confounds
 from ketbids.stats.firstlevel import fit_glm
-from ketbids.stats.rundesign import contrast_weights, run_design
+from ketbids.stats.runcontrasts import contrast_weights
+from ketbids.stats.rundesign import run_design
 from tests.interfaces.files import write_movement
 
 
@@ -136,10 +137,10 @@ def test_real_confounds_make_a_design_fast(shared):
     confounds, _ = choose_confounds(table, sets, n, masks)
     design = run_design(coded, ['go', 'stop'], n, 2.0, confounds=confounds)
     assert time.perf_counter() - started < 1
-    weights = contrast_weights(design.matrix, {'c': {'stop': 1, 'go': -1}}).weights['c']
+    weights = contrast_weights(design.matrix, {'c': [{'stop': 1, 'go': -1}]}).weights['c']
     data = np.random.default_rng(0).standard_normal((n, 3)) + 1e4
-    fit = fit_glm(data, design.matrix.to_numpy(), weights[None], names=list(design.matrix.columns))
-    assert fit.dof == n - design.matrix.shape[1]
+    fit = fit_glm(data, design.matrix.to_numpy(), weights, names=list(design.matrix.columns))
+    assert fit.df_nominal == n - design.matrix.shape[1]
     assert np.isfinite(fit.t).all()
 
 

@@ -62,3 +62,18 @@ def test_motion_of_the_wrong_shape_is_refused(movement, displacement):
     given = None if displacement is None else np.zeros(displacement)
     with pytest.raises(InputError):
         motion_figure(np.zeros(movement), given)
+
+
+def test_motion_figure_shows_breathing_and_dvars():
+    movement = np.zeros((100, 6))
+    values = np.random.default_rng(0).random(100)
+    values[0] = np.nan
+    plain = pixels(motion_figure(movement, values))
+    more = pixels(motion_figure(movement, values, filtered=0.4 * values, dvars=50 * values))
+    assert more.shape[0] > plain.shape[0]
+    # Nothing that is known adds nothing.
+    unknown = np.full(100, np.nan)
+    same = pixels(motion_figure(movement, values, filtered=unknown, dvars=unknown))
+    np.testing.assert_array_equal(same, plain)
+    with pytest.raises(InputError, match='99 values cannot be drawn over 100 volumes'):
+        motion_figure(movement, values, dvars=np.ones(99))

@@ -12,6 +12,7 @@ from ketbids.reports.page import (
     Direction,
     GroupPage,
     Link,
+    Part,
     ParticipantPage,
     Picture,
     RunSection,
@@ -58,11 +59,14 @@ def session():
     run = RunSection(
         title=f'Run {HOSTILE}',
         facts=(('TR', '0.8 s'), (HOSTILE, HOSTILE)),
-        trials=table,
         notes=(HOSTILE,),
         warnings=(HOSTILE,),
-        design=Picture('figures/design.png', 'Design', alt=HOSTILE),
-        motion=Picture('figures/motion.svg', 'Motion'),
+        parts=(
+            Part(HOSTILE, HOSTILE, table),
+            Part('Design', picture=Picture('figures/design.png', 'Design', alt=HOSTILE)),
+            Part('Motion', 'words', picture=Picture('figures/motion.svg', 'Motion')),
+        ),
+        span={'first': 8.0},
         maps=(Picture('figures/a b.png', HOSTILE, caption=HOSTILE),),
     )
     return SessionSection(
@@ -164,9 +168,9 @@ def test_session_survives_json(session):
     [
         lambda d: d.pop('runs'),
         lambda d: d['runs'][0].update(surprise=1),
-        lambda d: d['runs'][0].pop('design'),
-        lambda d: d['runs'][0]['design'].pop('path'),
-        lambda d: d['runs'][0]['trials'].update(rows=[['one']]),
+        lambda d: d['runs'][0].pop('parts'),
+        lambda d: d['runs'][0]['parts'][1]['picture'].pop('path'),
+        lambda d: d['runs'][0]['parts'][0]['table'].update(rows=[['one']]),
         lambda d: d.update(maps=None),
     ],
 )

@@ -48,6 +48,9 @@ def settings(root: Path, level: str = 'participant', **changes) -> Settings:
             smoothing_fwhm=5.0,
             hrf_model='spm',
             high_pass=0.005,
+            smoothing_mode='added',
+            smoother='native',
+            noise_model='ar6',
         ),
         group=section(
             GroupSettings,

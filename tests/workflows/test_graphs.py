@@ -1,5 +1,6 @@
 """Workflows are built and expanded for many settings; nothing runs."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -11,6 +12,8 @@ from ketbids.interfaces.inference import GroupTest
 from ketbids.interfaces.palm import PalmTest
 from ketbids.io.inventory import link_name
 from ketbids.model import load_model
+from ketbids.stats.autoregression import NOISE_FWHM
+from ketbids.studymodel import RunContrast
 from ketbids.workflows.base import init_group_wf, init_participant_wf
 from tests.workflows.studies import plan, settings, touch, visit
 
@@ -54,11 +57,8 @@ def short(names, ending):
     return sorted(name for name in names if name.endswith(ending))
 
 
-def participant(root, visits, *, workbench=False, **changes):
-    workflow = init_participant_wf(
-        settings(root, **changes), MODEL.run, visits, workbench=workbench
-    )
-    return expand(workflow)
+def participant(root, visits, *, model=MODEL, **changes):
+    return expand(init_participant_wf(settings(root, **changes), model.run, visits))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,8 @@ def participant(root, visits, *, workbench=False, **changes):
 )
 def test_participant_level(tmp_path, runs, session, workbench, fwhm, denoised, labels):
     one = visit(tmp_path, runs=runs, session=session, denoised=denoised, labels=labels)
-    graph, nodes = participant(tmp_path, [one], workbench=workbench, smoothing_fwhm=fwhm)
+    smoother = 'wb_command' if workbench else 'native'
+    graph, nodes = participant(tmp_path, [one], smoother=smoother, smoothing_fwhm=fwhm)
     check(graph)
     name = f'participant_wf.{one.name.replace("-", "_")}_wf'
     several = len(runs) > 1
@@ -80,7 +81,19 @@ def test_participant_level(tmp_path, runs, session, workbench, fwhm, denoised, l
     assert len(smoothers) == (len(runs) if fwhm else 0)
     kind = 'CiftiSmoothing' if workbench else 'SmoothSeries'
     assert all(type(nodes[s].interface).__name__ == kind for s in smoothers)
-    assert all(nodes[s].inputs.fwhm == fwhm for s in smoothers)
+    # One file of weights serves all runs, and the noise model too where the kernels are the same.
+    kernels = {NOISE_FWHM, *([fwhm] if fwhm and not workbench else [])}
+    weights = [node for full, node in nodes.items() if '.weights_' in full]
+    assert sorted(node.inputs.fwhm for node in weights) == sorted(kernels)
+    for n, full in enumerate(smoothers):
+        if workbench:
+            assert nodes[full].inputs.fwhm == fwhm
+            assert nodes[full].inputs.left_surface == str(
+                one.runs[n].preprocessed.anatomy.midthickness[0]
+            )
+        else:
+            source = fed_inputs(graph, nodes[full])['weights_file'][0]
+            assert source.inputs.fwhm == fwhm
     assert len(short(nodes, '.fit')) == len(runs)
     assert (f'{name}.combine' in nodes) == several
     assert (f'{name}.ds_anatomy_wf.ds_labels' in nodes) == labels
@@ -93,6 +106,9 @@ def test_participant_level(tmp_path, runs, session, workbench, fwhm, denoised, l
         assert design.sets == ([] if denoised else ['24'])
         assert design.confounds_file == str(run.preprocessed.confounds)
         fit = nodes[f'{start}.run_glm_wf.fit']
+        assert fit.inputs.noise_model == 'ar6'
+        assert fit.inputs.needed is not several
+        assert fed_inputs(graph, fit)['smoothing_file'][0].inputs.fwhm == NOISE_FWHM
         if not fwhm:
             assert fit.inputs.series_file == str(run.preprocessed.series)
         else:
@@ -103,11 +119,49 @@ def test_participant_level(tmp_path, runs, session, workbench, fwhm, denoised, l
     if several:
         sinks = [n for f, n in nodes.items() if f.startswith(f'{name}.ds_statmaps_wf.ds_')]
         assert len(sinks) == 4
+        trials = fed_inputs(graph, nodes[f'{name}.performance'])['trials_files'][0]
+        assert len(fed_inputs(graph, trials)) == len(runs)
         assert all('run' in n.inputs.dismiss_entities for n in sinks)
         assert 'run' in nodes[f'{name}.ds_section'].inputs.dismiss_entities
     for node in nodes.values():
         if isinstance(node.interface, DerivativesDataSink):
             assert node.inputs.base_directory == str(tmp_path / 'out')
+
+
+@pytest.mark.parametrize('noise_model', ['ols', 'ar1', 'film'])
+def test_the_noise_model_chooses_the_engine(tmp_path, noise_model):
+    graph, nodes = participant(
+        tmp_path, [visit(tmp_path)], noise_model=noise_model, smoother='wb_command'
+    )
+    check(graph)
+    (fit,) = (nodes[name] for name in short(nodes, '.fit'))
+    assert type(fit.interface).__name__ == ('FitFilm' if noise_model == 'film' else 'FitGLM')
+    assert fit.inputs.noise_model == noise_model
+    # Only an autoregressive model is smoothed in space by ketbids.
+    assert any('.weights_' in name for name in nodes) == (noise_model == 'ar1')
+    assert ('smoothing_file' in fed_inputs(graph, fit)) == (noise_model == 'ar1')
+
+
+def test_maps_of_f_contrasts_have_sinks_if_the_model_has_any(tmp_path):
+    rows = ({'correctGo': 1.0}, {'correctNogo': 1.0})
+    contrasts = (*MODEL.run.contrasts, RunContrast('anyTrial', rows, 'F'))
+    model = replace(MODEL, run=replace(MODEL.run, contrasts=contrasts))
+    for study, count in ((MODEL, 0), (model, 3)):
+        graph, nodes = participant(tmp_path, [visit(tmp_path, runs=('1', '2'))], model=study)
+        check(graph)
+        assert len(short(nodes, '.ds_f')) == len(short(nodes, '.ds_f_z')) == count
+        for name in short(nodes, '.design'):
+            asked = nodes[name].inputs.contrasts
+            assert ('anyTrial' in asked) == bool(count)
+            assert asked['nogoVsGo']['rows'] == [{'correctNogo': 1, 'correctGo': -1}]
+            assert [asked[c]['test'] for c in asked] == ['t', 't', 't', 'F'][: len(asked)]
+
+
+def test_no_behaviour_without_stimuli_in_the_model(tmp_path):
+    events = replace(MODEL.run.events, stimuli=None)
+    model = replace(MODEL, run=replace(MODEL.run, events=events))
+    _, nodes = participant(tmp_path, [visit(tmp_path)], model=model)
+    assert not short(nodes, '.performance')
 
 
 def test_visits_do_not_depend_on_each_other(tmp_path):
@@ -149,10 +203,13 @@ def test_unrelated_settings_change_no_node(tmp_path, change):
 @pytest.mark.parametrize(
     ('change', 'changed'),
     [
-        ({'smoothing_fwhm': 6.0}, {'smooth'}),
+        ({'smoothing_fwhm': 6.0}, {'weights_0'}),
+        ({'smoothing_fwhm': 6.0, 'smoother': 'wb_command'}, {'smooth'}),
         ({'hrf_model': 'glover'}, {'design'}),
         ({'high_pass': 0.01}, {'design'}),
-        ({'drop_volumes': 4}, {'trials'}),
+        ({'drop_volumes': 4}, {'trials', 'design'}),
+        ({'noise_model': 'ar2'}, {'fit'}),
+        ({'smoothing_mode': 'total'}, {'weights_0'}),
     ],
 )
 def test_a_setting_changes_its_own_node(tmp_path, change, changed):
@@ -162,7 +219,7 @@ def test_a_setting_changes_its_own_node(tmp_path, change, changed):
     )
     names = {name.rsplit('.', 1)[1] for name in before if before[name] != after[name]}
     # Sidecars and the page say how the maps were made.
-    said = {'describe', 'ds_effect', 'ds_variance', 'ds_t', 'ds_z'}
+    said = {'describe', 'ds_effect', 'ds_variance', 'ds_t', 'ds_z', 'ds_whiteness'}
     assert changed <= names
     assert names <= changed | said
 

@@ -16,20 +16,18 @@ from nipype.interfaces.base import (
 )
 
 from ketbids.errors import InputError
+from ketbids.interfaces.motion import by_fact, motion_columns, motion_summary, plain_number
 from ketbids.io.cifti import assert_same_models, series_blocks, series_models, series_timing
 from ketbids.io.confounds import read_confounds
 from ketbids.io.files import read_json, write_json
 from ketbids.io.fixfiles import read_components, read_surface_metric
 from ketbids.io.tables import write_table
 from ketbids.stats.brainmodels import CORTEX, SUBCORTEX, BrainModels
-from ketbids.stats.motion import framewise_displacement
 from ketbids.stats.quality import (
-    MOTION_LIMIT,
     SeriesQuality,
     median_where,
     noise_share,
     series_quality,
-    summarize_motion,
     surface_coverage,
 )
 
@@ -72,22 +70,20 @@ class DescribeConfounds(SimpleInterface):
         models = series_models(series)
         before = series_quality(series_blocks(series), n_volumes)
         after = _quality_after(series, Path(i.cleaned)) if isdefined(i.cleaned) else None
-        table = _movement(Path(i.movement), n_volumes)
+        table, missing = _movement(Path(i.movement), n_volumes, repetition_time)
         table['dvars'] = before.dvars
         if after is not None:
             table['dvars_fix'] = after.dvars
-        motion = summarize_motion(table['framewise_displacement'])
         summary = {
             'NumberOfVolumes': n_volumes,
-            'RepetitionTime': _plain(repetition_time),
-            'MeanFramewiseDisplacement': _plain(motion.mean),
-            'FramewiseDisplacementLimit': MOTION_LIMIT,
-            'ShareAboveFramewiseDisplacementLimit': _plain(motion.share_above),
+            'RepetitionTime': plain_number(repetition_time),
+            **motion_summary({name: table[name].to_numpy() for name in table.columns}),
             'GrayordinatesWithoutData': int((~before.has_data).sum()),
             'MeanDVARS': _mean_dvars(before),
             'MeanDVARSAfterFIX': None if after is None else _mean_dvars(after),
             'MedianTSNR': _tsnr(before, models),
             'MedianTSNRAfterFIX': None if after is None else _tsnr(after, models),
+            'NotAvailable': missing,
         }
         out_file, *_ = write_table(cwd / 'confounds.tsv', table)
         self._results.update(
@@ -98,17 +94,17 @@ class DescribeConfounds(SimpleInterface):
         return runtime
 
 
-def _movement(path: Path, n_volumes: int) -> pd.DataFrame:
-    """Read head movement and its changes; rotations in radians."""
+def _movement(
+    path: Path, n_volumes: int, repetition_time: float
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Read head movement and its changes, rotations in radians; and say what cannot be known."""
     table = read_confounds(path, n_volumes, 'hcp').table
-    displacement = framewise_displacement(
-        table[[*_TRANSLATIONS, *_ROTATIONS]].to_numpy(), rotation_unit='deg'
+    columns, reasons = motion_columns(
+        table[[*_TRANSLATIONS, *_ROTATIONS]].to_numpy(), repetition_time
     )
     turned = [name for name in table.columns if name.startswith('rot_')]
     table[turned] = np.deg2rad(table[turned])
-    table['framewise_displacement'] = displacement
-    table.loc[0, 'framewise_displacement'] = np.nan
-    return table
+    return table.assign(**columns), by_fact(reasons)
 
 
 def _quality_after(series: Path, cleaned: Path) -> SeriesQuality:
@@ -124,19 +120,14 @@ def _quality_after(series: Path, cleaned: Path) -> SeriesQuality:
 
 
 def _mean_dvars(quality: SeriesQuality) -> float | None:
-    return _plain(np.mean(quality.dvars[1:]))
+    return plain_number(np.mean(quality.dvars[1:]))
 
 
 def _tsnr(quality: SeriesQuality, models: BrainModels) -> dict[str, float | None]:
     return {
-        name: _plain(median_where(quality.tsnr, models.partition == code))
+        name: plain_number(median_where(quality.tsnr, models.partition == code))
         for name, code in (('Cortex', CORTEX), ('Subcortex', SUBCORTEX))
     }
-
-
-def _plain(value: float | np.floating[Any]) -> float | None:
-    """Give a number as JSON has it; null is no number."""
-    return float(f'{float(value):.6g}') if np.isfinite(value) else None
 
 
 class _RunQualityInputSpec(BaseInterfaceInputSpec):
@@ -166,8 +157,8 @@ class RunQuality(SimpleInterface):
 
     def _run_interface(self, runtime: Any) -> Any:
         i = self.inputs
-        missing: dict[str, str] = {}
         content = dict(read_json(Path(i.summary)))
+        missing: dict[str, str] = content['NotAvailable']
         content['GoodVoxelsCoverage'] = _coverage(
             i.goodvoxels, series_models(Path(i.series)), missing
         )
@@ -200,7 +191,7 @@ def _coverage(
         else:
             vertices: npt.NDArray[np.int32] = models.vertex[models.where(structure)]
             try:
-                found[hemi] = _plain(surface_coverage(read_surface_metric(path), vertices))
+                found[hemi] = plain_number(surface_coverage(read_surface_metric(path), vertices))
             except InputError as error:
                 raise InputError(f'{path}: {error}') from error
     return found
@@ -218,8 +209,8 @@ def _components(ica: Path, threshold: int, missing: dict[str, str]) -> dict[str,
         'TrainingData': found.training,
         'NumberOfComponents': found.number,
         'NumberOfNoiseComponents': len(found.noise),
-        'NoiseShareOfExplainedVariance': None if share is None else _plain(share.explained),
-        'NoiseShareOfTotalVariance': None if share is None else _plain(share.total),
+        'NoiseShareOfExplainedVariance': None if share is None else plain_number(share.explained),
+        'NoiseShareOfTotalVariance': None if share is None else plain_number(share.total),
         'ReclassifiedAsNoise': list(found.as_noise),
         'ReclassifiedAsSignal': list(found.as_signal),
         'ReclassificationApplied': found.applied,

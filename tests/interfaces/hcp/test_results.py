@@ -9,15 +9,15 @@ import pytest
 from ketbids.errors import InputError
 from ketbids.interfaces.hcp.results import DescribeConfounds, RunQuality
 from ketbids.io.cifti import write_series
+from ketbids.io.columns import column_descriptions
 from ketbids.io.confounds import read_confounds
 from ketbids.io.tables import read_table
-from ketbids.stats.motion import framewise_displacement
+from ketbids.stats.motion import filtered_displacement, framewise_displacement
 from ketbids.stats.quality import series_quality
-from ketbids.workflows.outputs import column_descriptions
 from tests.interfaces.files import TR, BrainFiles, write_movement
 from tests.io.fixtrees import ica_folder, metric
 
-N = 12
+N = 70
 COLUMNS = column_descriptions('confounds')
 
 
@@ -47,7 +47,7 @@ def test_every_column_and_its_description(files):
     assert dictionary == COLUMNS
     assert len(table) == N
     first = [line.split('\t') for line in Path('confounds.tsv').read_text().splitlines()][1]
-    assert first[-3:] == ['n/a'] * 3
+    assert first[-4:] == ['n/a'] * 4
 
 
 def test_rotations_become_radians_and_nothing_else_changes(files):
@@ -92,6 +92,37 @@ def test_summary(files):
     assert summary['MedianTSNRAfterFIX']['Cortex'] != summary['MedianTSNR']['Cortex']
 
 
+def test_displacement_without_breathing(files):
+    table, dictionary, summary = describe(files.inputs)
+    movement = np.loadtxt(files.inputs['movement'])[:, :6]
+    expected = filtered_displacement(movement, TR).values
+    filtered = table['framewise_displacement_filtered']
+    assert np.isnan(filtered[0])
+    np.testing.assert_allclose(filtered[1:], expected[1:])
+    mean = summary['MeanFramewiseDisplacementFiltered']
+    assert mean == pytest.approx(expected[1:].mean(), rel=1e-5)
+    assert mean < 0.95 * summary['MeanFramewiseDisplacement']
+    assert summary['BreathingBand'] == [0.2, 0.3]
+    assert '0.2 to 0.3 Hz' in dictionary['framewise_displacement_filtered']['Description']
+    assert summary['NotAvailable'] == {}
+
+
+def test_a_run_too_short_to_filter_breathing(files, tmp_path):
+    short = {
+        'series': files.series('short', files.before[:50]),
+        'movement': write_movement(tmp_path / 'short.txt', 50),
+        'descriptions': COLUMNS,
+    }
+    table, _, summary = describe(short)
+    assert table['framewise_displacement_filtered'].isna().all()
+    assert table['framewise_displacement'].notna().sum() == 49
+    assert summary['MeanFramewiseDisplacementFiltered'] is None
+    assert summary['NotAvailable'] == {
+        'MeanFramewiseDisplacementFiltered': 'The run lasts 40 s; 50 s are needed to filter '
+        'breathing out.'
+    }
+
+
 def test_without_fix(files):
     del files.inputs['cleaned']
     table, dictionary, summary = describe(files.inputs)
@@ -124,7 +155,7 @@ def broken(files, name):
     inputs = files.inputs
     if name == 'volumes':
         inputs['cleaned'] = files.series('short', files.after[1:])
-        return 'short.dtseries.nii has 11 volumes, .*run_Atlas.dtseries.nii 12'
+        return 'short.dtseries.nii has 69 volumes, .*run_Atlas.dtseries.nii 70'
     if name == 'models':
         keep = np.arange(len(files.models)) > 0
         write_series(Path('few.dtseries.nii'), files.after[:, keep], files.models.select(keep), TR)
@@ -136,7 +167,7 @@ def broken(files, name):
         return 'run_Atlas.dtseries.nii cannot be read .* truncated'
     if name == 'movement':
         write_movement(Path(inputs['movement']), N - 1)
-        return r'Movement_Regressors.txt: .*11'
+        return r'Movement_Regressors.txt: .*69'
     Path(inputs['movement']).write_text('1 2 3 4 5 six\n' * N)
     return "Movement_Regressors.txt, line 1: 'six' is not a number"
 

@@ -1,0 +1,269 @@
+"""What the designs of runs will be, from events, confounds and headers: nothing is computed."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from ketbids.cli.eventshifts import known_spans
+from ketbids.cli.progress import counted
+from ketbids.errors import InputError, KetbidsError, cannot_use
+from ketbids.interfaces.rundesign import RunPlan, plan_run
+from ketbids.interfaces.trials import read_trials
+from ketbids.io.inventory import RunFiles, Visit
+from ketbids.io.rawvolumes import raw_volumes
+from ketbids.io.timing import RunTiming, run_timing
+from ketbids.model import RunModel
+from ketbids.settings import FirstLevelSettings, Settings
+from ketbids.stats.confounds import resolve_sets
+from ketbids.stats.designchecks import VIF_ALARM, VIF_WARN
+from ketbids.stats.eventtiming import EventSpan, Message, compare_spans
+
+__all__ = ['DesignPreview', 'preview_designs', 'summarise_designs']
+
+#: Runs for which another process is worth its start.
+_PER_PROCESS = 25
+#: Reasons that a kind of rows is shown with.
+_REASONS = 4
+
+
+class DesignPreview(NamedTuple):
+    """What is known of the design of one run before anything is fitted.
+
+    Attributes
+    ----------
+    lines : tuple of str
+        For the reader.
+    level : {'ok', 'warn', 'alarm', 'failed'}
+        The worst of its messages; ``failed``: the run cannot be modelled.
+    """
+
+    lines: tuple[str, ...]
+    level: str
+
+
+class _Planned(NamedTuple):
+    """What is known of a run by itself."""
+
+    lines: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+    notes: tuple[str, ...] = ()
+    span: EventSpan | None = None
+    error: str = ''
+
+
+def preview_designs(
+    settings: Settings, model: RunModel, visits: Sequence[Visit]
+) -> dict[Path, DesignPreview]:
+    """Make the designs of all runs as the participant level would, and check them.
+
+    Events, confounds and the headers of images are read; nothing is written. A run that cannot
+    be modelled stops no other.
+
+    Parameters
+    ----------
+    settings : Settings
+    model : RunModel
+    visits : sequence of Visit
+
+    Returns
+    -------
+    dict of Path to DesignPreview
+        By the events file of the run.
+    """
+    runs = [run for visit in visits for run in visit.runs]
+    plan = partial(_planned, settings.first_level, model)
+    processes = min(settings.resources.nprocs, len(runs) // _PER_PROCESS)
+    found = _in_processes(plan, runs, processes) if processes > 1 else list(map(plan, runs))
+    shifted = _shifted(settings.paths.output_dir, visits, runs, found)
+    return {
+        run.events: _described(planned, shifted.get(run.events))
+        for run, planned in zip(runs, found, strict=True)
+    }
+
+
+def summarise_designs(previews: Mapping[Path, DesignPreview]) -> str:
+    """Say how many runs have designs that are bad or doubtful; empty if there is no run."""
+    if not previews:
+        return ''
+    levels = [preview.level for preview in previews.values()]
+    kinds = (
+        ('failed', 'cannot be modelled'),
+        ('alarm', 'with an alarm'),
+        ('warn', 'with a warning'),
+        ('ok', 'without'),
+    )
+    parts = [f'{levels.count(level)} {text}' for level, text in kinds if level in levels]
+    return f'Designs of {counted(len(levels), "run")}: {", ".join(parts)}.'
+
+
+def _in_processes(
+    plan: Callable[[RunFiles], _Planned], runs: Sequence[RunFiles], processes: int
+) -> list[_Planned]:
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+    from multiprocessing import get_context
+
+    # Fresh processes: a fork of a process with threads can hang.
+    with ProcessPoolExecutor(processes, mp_context=get_context('spawn')) as pool:
+        try:
+            return list(pool.map(plan, runs, chunksize=4))
+        except BrokenProcessPool as error:
+            raise KetbidsError(
+                'A process that made designs was killed, perhaps for want of memory; repeat the '
+                'command with a smaller --nprocs.'
+            ) from error
+
+
+def _planned(first: FirstLevelSettings, model: RunModel, run: RunFiles) -> _Planned:
+    """Do what the nodes of a run do until its design stands."""
+    found = run.preprocessed
+    try:
+        timing = run_timing(found.series, found.sidecars)
+        trials = read_trials(
+            run.events,
+            timing,
+            model.events,
+            drop_volumes=first.drop_volumes,
+            series=str(found.series),
+        )
+        plan = plan_run(
+            trials.trials,
+            timing,
+            [condition.name for condition in model.events.conditions],
+            {contrast.name: contrast.rows for contrast in model.contrasts},
+            hrf_model=first.hrf_model,
+            high_pass=first.high_pass,
+            sets=resolve_sets(first.confounds, origin=found.origin, denoised=found.denoised),
+            confounds_file=found.confounds,
+            confounds_sidecar=found.confounds_sidecar,
+            origin=found.origin,
+            drop_volumes=first.drop_volumes,
+            raw_volumes=raw_volumes(run.events),
+            series=str(found.series),
+        )
+    except InputError as error:
+        return _Planned(error=str(error))
+    except OSError as error:
+        return _Planned(error=cannot_use(error))
+    lines = (
+        *_counts(trials.counts),
+        _size(plan, timing),
+        *_regressors(plan),
+        *_contrasts(model, plan),
+    )
+    notes = tuple(dict.fromkeys((*trials.notes, *plan.notes)))
+    return _Planned(lines, plan.checks.messages, notes, plan.checks.span)
+
+
+def _shifted(
+    output_dir: Path,
+    visits: Sequence[Visit],
+    runs: Sequence[RunFiles],
+    planned: Sequence[_Planned],
+) -> dict[Path, Message]:
+    """Find runs whose events lie elsewhere than those of the other runs of their task."""
+    found: dict[Path, Message] = {}
+    for task in dict.fromkeys(run.key.task for run in runs):
+        spans = known_spans(output_dir, task, [visit.name for visit in visits])
+        own = {
+            str(run.events): plan.span
+            for run, plan in zip(runs, planned, strict=True)
+            if run.key.task == task and plan.span is not None
+        }
+        known = compare_spans({**spans, **own})
+        found |= {Path(name): known[name] for name in own if name in known}
+    return found
+
+
+def _described(planned: _Planned, shifted: Message | None) -> DesignPreview:
+    if planned.error:
+        return DesignPreview((f'design: cannot be made: {planned.error}',), 'failed')
+    messages = [*planned.messages, *([shifted] if shifted else [])]
+    levels = [message.level for message in messages]
+    worst = next((level for level in ('alarm', 'warn') if level in levels), 'ok')
+    lines = [
+        *planned.lines,
+        *(f'{message.level}: {message.text}' for message in messages),
+        *(f'note: {note}.' for note in planned.notes),
+    ]
+    return DesignPreview(tuple(lines), worst)
+
+
+def _counts(counts: pd.DataFrame) -> Iterator[str]:
+    """Trials of each condition, and where the other rows of the events file went."""
+    trials = counts[counts['status'] == 'trial'].groupby('condition', sort=False)['n_rows'].sum()
+    parts = ', '.join(f'{name} {n}' for name, n in trials.items())
+    yield f'trials: {parts} ({int(trials.sum())} of {int(counts["n_rows"].sum())} rows)'
+    others = counts[(counts['status'] != 'trial') & (counts['n_rows'] > 0)]
+    for status, rows in others.groupby('status', sort=False):
+        reasons = rows.sort_values('n_rows', ascending=False, kind='stable')
+        told = [f'{row["reason"]} {row["n_rows"]}' for _, row in reasons.iterrows()]
+        more = ['...'] if len(told) > _REASONS else []
+        said = '; '.join([*told[:_REASONS], *more])
+        yield f'{status}: {int(rows["n_rows"].sum())} rows ({said})'
+
+
+def _size(plan: RunPlan, timing: RunTiming) -> str:
+    n_volumes, n_columns = plan.design.matrix.shape
+    n_task = len(plan.checks.correlations)
+    drifts = n_columns - n_task - len(plan.design.confounds) - 1
+    length = n_volumes * timing.repetition_time
+    return (
+        f'design: {n_volumes} volumes of {timing.repetition_time:g} s ({length:g} s), '
+        f'{n_columns} columns: {n_task} of the task, {len(plan.design.confounds)} confounds, '
+        f'{drifts} drifts, 1 constant'
+    )
+
+
+def _regressors(plan: RunPlan) -> list[str]:
+    """Table of the regressors of the task with their correlations."""
+    correlations, rows = plan.checks.correlations, []
+    names = list(correlations.columns)
+    for check in plan.checks.regressors:
+        label = (
+            f'{names.index(check.name) + 1} {check.name}' if check.name in names else check.name
+        )
+        row = [label, str(check.trials), _vif(check.vif)]
+        if check.name in names:
+            before = names[: names.index(check.name) + 1]
+            row += [f'{r:.2f}' for r in correlations.loc[check.name, before]]
+        rows.append((row, check.mark))
+    numbers = [str(k + 1) for k in range(len(names))]
+    return _table(['regressor', 'trials', 'VIF', *numbers], rows)
+
+
+def _contrasts(model: RunModel, plan: RunPlan) -> list[str]:
+    tests = {contrast.name: contrast.test for contrast in model.contrasts}
+    rows = []
+    for check in plan.checks.contrasts:
+        efficiency = 'n/a' if check.efficiency is None else f'{check.efficiency:.3g}'
+        mark = f'cannot be estimated: {check.mark}' if check.vif is None else check.mark
+        rows.append(([check.name, tests[check.name], _vif(check.vif), efficiency], mark))
+    return _table(['contrast', 'test', 'VIF', 'efficiency'], rows)
+
+
+def _vif(vif: float | None) -> str:
+    if vif is None:
+        return 'n/a'
+    mark = ' alarm' if vif > VIF_ALARM else ' warn' if vif > VIF_WARN else ''
+    return f'{vif:.2f}{mark}'
+
+
+def _table(header: Sequence[str], rows: Sequence[tuple[list[str], str]]) -> list[str]:
+    """Lines in columns: names to the left, numbers to the right, remarks after them."""
+    widths = [
+        max(len(header[k]), *(len(row[k]) if k < len(row) else 0 for row, _ in rows))
+        for k in range(len(header))
+    ]
+
+    def line(cells: Sequence[str], mark: str = '') -> str:
+        parts = [
+            cell.ljust(width) if k == 0 else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(cells, widths, strict=False))
+        ]
+        return '  '.join(['', *parts, mark] if mark else ['', *parts]).rstrip()
+
+    return [line(header), *(line(row, mark) for row, mark in rows)] if rows else []

@@ -1,0 +1,351 @@
+"""What the design of a run promises, before anything is fitted: collinearity and efficiency."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.linalg
+
+from ketbids.stats.eventtiming import EventSpan, Message, timing_messages
+from ketbids.stats.runcontrasts import ContrastWeights, contrast_variance
+from ketbids.stats.rundesign import RunDesign
+
+__all__ = ['VIF_ALARM', 'VIF_WARN', 'ContrastCheck', 'DesignChecks', 'RegressorCheck']
+__all__ += ['contrast_vif', 'design_checks', 'vif_level']
+
+#: Variance inflation above which a design is doubtful, and above which it is bad: the limits in
+#: common use.
+VIF_WARN, VIF_ALARM = 5.0, 10.0
+#: With fewer trials than this, a contrast is marked: one bad trial decides.
+_FEW = 5
+#: A regressor lower than this share of one event's has its responses after the end of the run.
+_CUT_OFF = 0.5
+
+Level = Literal['ok', 'warn', 'alarm']
+
+
+class RegressorCheck(NamedTuple):
+    """One regressor of the task.
+
+    Attributes
+    ----------
+    name : str
+        Column of the design.
+    trials : int
+        Trials of its condition.
+    vif : float or None
+        Variance inflation; None: it depends linearly on other columns, or there is no column.
+    level : {'ok', 'warn', 'alarm'}
+    correlation : float or None
+        Largest in magnitude with another regressor of the task.
+    partner : str
+        The regressor that it is with.
+    mark : str
+        What is wrong; empty: nothing.
+    """
+
+    name: str
+    trials: int
+    vif: float | None
+    level: Level
+    correlation: float | None
+    partner: str
+    mark: str
+
+
+class ContrastCheck(NamedTuple):
+    """One contrast.
+
+    Attributes
+    ----------
+    name : str
+    vif : float or None
+        Variance inflation (`contrast_vif`); None: not estimable.
+    efficiency : float or None
+        1 / trace(C (X'X)^-1 C'), for white noise of variance 1 (Dale 1999, Hum Brain Mapp 8:109).
+    level : {'ok', 'warn', 'alarm'}
+    mark : str
+        Few trials, or why it is not estimable; empty: nothing.
+    """
+
+    name: str
+    vif: float | None
+    efficiency: float | None
+    level: Level
+    mark: str
+
+
+class DesignChecks(NamedTuple):
+    """What was found.
+
+    Attributes
+    ----------
+    regressors : tuple of RegressorCheck
+        Conditions (and derivatives) in the order of the design, then conditions without trials.
+    contrasts : tuple of ContrastCheck
+    correlations : DataFrame
+        Between the regressors of the task.
+    span : EventSpan or None
+        Where the events lie in the run.
+    messages : tuple of Message
+        Warnings and alarms.
+    """
+
+    regressors: tuple[RegressorCheck, ...]
+    contrasts: tuple[ContrastCheck, ...]
+    correlations: pd.DataFrame
+    span: EventSpan | None
+    messages: tuple[Message, ...]
+
+    @property
+    def few(self) -> dict[str, str]:
+        """Reason by contrast, of those that can be estimated but rest on few trials."""
+        return {c.name: c.mark for c in self.contrasts if c.vif is not None and c.mark}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values that JSON can hold."""
+        return {
+            'regressors': [check._asdict() for check in self.regressors],
+            'contrasts': [check._asdict() for check in self.contrasts],
+            'correlations': {
+                'names': list(self.correlations.columns),
+                'values': self.correlations.to_numpy().tolist(),
+            },
+            'span': None if self.span is None else self.span._asdict(),
+            'messages': [message._asdict() for message in self.messages],
+        }
+
+
+def design_checks(
+    design: RunDesign,
+    contrasts: ContrastWeights,
+    trials: pd.DataFrame,
+    repetition_time: float,
+    *,
+    drop_volumes: int = 0,
+    raw_volumes: int | None = None,
+) -> DesignChecks:
+    """Check the design of a run.
+
+    Parameters
+    ----------
+    design : RunDesign
+    contrasts : ContrastWeights
+        Its contrasts.
+    trials : DataFrame
+        Coded trials: ``onset``, ``duration`` (s, after the first volume that is left),
+        ``condition``, and ``status`` if there is one.
+    repetition_time : float
+        Seconds.
+    drop_volumes : int
+        Volumes that were removed from the start, as the user says.
+    raw_volumes : int, optional
+        Volumes of the raw image, if it is there.
+
+    Returns
+    -------
+    DesignChecks
+    """
+    counts = {
+        name: int((trials['condition'] == name).sum())
+        for name in (*design.conditions, *design.dropped)
+    }
+    task = [c for c in design.matrix.columns if _condition_of(c, design.conditions) is not None]
+    correlations = _correlations(design.matrix[task])
+    regressors = [_regressor(name, design, counts, correlations) for name in task]
+    regressors += [
+        RegressorCheck(name, 0, None, 'warn', None, '', 'no trial: not in the design')
+        for name in design.dropped
+    ]
+    few = _few_trials(contrasts, design, counts)
+    checked = [
+        _contrast(name, weights, design.matrix, contrasts.reasons.get(name, few.get(name, '')))
+        for name, weights in contrasts.weights.items()
+    ]
+    n_volumes = len(design.matrix)
+    span = EventSpan.of_trials(trials, n_volumes, repetition_time)
+    messages = [*_vif_messages(regressors, checked), *_mark_messages(regressors, checked)]
+    messages += timing_messages(
+        span, n_volumes, drop_volumes=drop_volumes, raw_volumes=raw_volumes
+    )
+    return DesignChecks(tuple(regressors), tuple(checked), correlations, span, tuple(messages))
+
+
+def _few_trials(
+    contrasts: ContrastWeights, design: RunDesign, counts: Mapping[str, int]
+) -> dict[str, str]:
+    """Say which contrasts can be estimated, but rest on very few trials.
+
+    Parameters
+    ----------
+    contrasts : ContrastWeights
+    design : RunDesign
+    counts : mapping of str to int
+        Trials of each condition.
+
+    Returns
+    -------
+    dict of str to str
+        Reason by contrast.
+    """
+    found = {}
+    columns = list(design.matrix.columns)
+    for name, weights in contrasts.weights.items():
+        if weights is None:
+            continue
+        used = {
+            _condition_of(columns[k], design.conditions) for k in np.flatnonzero(weights.any(0))
+        }
+        parts = [
+            f'{_number(counts[c])} of {c}'
+            for c in design.conditions
+            if c in used and counts[c] < _FEW
+        ]
+        if parts:
+            found[name] = f'rests on {" and ".join(parts)}'
+    return found
+
+
+def contrast_vif(matrix: npt.ArrayLike, weights: npt.ArrayLike) -> float | None:
+    """Variance inflation of a contrast.
+
+    The variance of the contrast in the design, by the one that it would have if the columns were
+    not correlated: c (X'X)^-1 c' / c diag(X'X)^-1 c', X with centred columns (Mumford et al.
+    2025, Imaging Neuroscience, appendix C; here in the units of the design, so that it is the
+    ratio for the very contrast that is tested). The weights of one column alone give the
+    regressor's own VIF, 1 / (1 - R^2). Differences of regressors that are correlated negatively
+    have less than 1. Several rows (F): the largest ratio of all their linear combinations.
+
+    Parameters
+    ----------
+    matrix : array_like, shape (n_volumes, n_columns)
+        Design with a constant.
+    weights : array_like, shape (q, n_columns) or (n_columns,)
+        Weights; none of the constant.
+
+    Returns
+    -------
+    float or None
+        None if it is not estimable.
+    """
+    x = np.asarray(matrix, dtype=np.float64)
+    c = np.atleast_2d(np.asarray(weights, dtype=np.float64))
+    variance = contrast_variance(x, c)
+    if variance is None:
+        return None
+    squares = ((x - x.mean(axis=0)) ** 2).sum(axis=0)
+    used = c.any(axis=0)
+    if (squares[used] <= 0).any():
+        return None
+    ideal = (c[:, used] / squares[used]) @ c[:, used].T
+    return float(scipy.linalg.eigh(variance, ideal, eigvals_only=True)[-1])
+
+
+def vif_level(vif: float | None) -> Level:
+    """Judge a variance inflation; None (not estimable) is an alarm."""
+    if vif is None or vif > VIF_ALARM:
+        return 'alarm'
+    return 'warn' if vif > VIF_WARN else 'ok'
+
+
+def _condition_of(column: str, conditions: Sequence[str]) -> str | None:
+    if column in conditions:
+        return column
+    base = column.removesuffix('_derivative')
+    return base if base != column and base in conditions else None
+
+
+def _correlations(task: pd.DataFrame) -> pd.DataFrame:
+    values = task.to_numpy(dtype=np.float64)
+    values = values - values.mean(axis=0)
+    size = np.linalg.norm(values, axis=0)
+    values = values / np.where(size > 0, size, 1)
+    return pd.DataFrame(values.T @ values, index=task.columns, columns=task.columns)
+
+
+def _regressor(
+    name: str, design: RunDesign, counts: Mapping[str, int], correlations: pd.DataFrame
+) -> RegressorCheck:
+    matrix = design.matrix
+    condition = _condition_of(name, design.conditions)
+    assert condition is not None
+    vif = contrast_vif(matrix, (matrix.columns == name).astype(float))
+    others = correlations[name].drop(name)
+    partner = str(others.abs().idxmax()) if len(others) else ''
+    level, mark = vif_level(vif), ''
+    if not matrix[name].any():
+        level, mark = 'alarm', 'is 0 throughout: its response comes after the end of the run'
+    elif vif is None:
+        mark = 'depends linearly on other regressors'
+    elif name == condition and matrix[name].max() < _CUT_OFF * design.peaks[condition]:
+        level, mark = 'alarm', 'most of its response comes after the end of the run'
+    elif name == condition and counts[condition] < _FEW:
+        level, mark = ('warn' if level == 'ok' else level), f'{_number(counts[condition])} only'
+    largest = float(others[partner]) if partner else None
+    return RegressorCheck(name, counts[condition], vif, level, largest, partner, mark)
+
+
+def _contrast(
+    name: str, weights: npt.NDArray[np.float64] | None, matrix: pd.DataFrame, mark: str
+) -> ContrastCheck:
+    variance = None if weights is None else contrast_variance(matrix, weights)
+    if weights is None or variance is None:
+        return ContrastCheck(name, None, None, 'alarm', mark)
+    vif = contrast_vif(matrix, weights)
+    level = vif_level(vif)
+    if mark and level == 'ok':
+        level = 'warn'
+    return ContrastCheck(name, vif, float(1 / np.trace(variance)), level, mark)
+
+
+def _vif_messages(
+    regressors: Sequence[RegressorCheck], contrasts: Sequence[ContrastCheck]
+) -> list[Message]:
+    """One message per level; derivatives stand in the table only."""
+    found = []
+    limits: tuple[tuple[Level, float], ...] = (('alarm', VIF_ALARM), ('warn', VIF_WARN))
+    for level, limit in limits:
+        parts = []
+        for kind, checks in (('regressor', regressors), ('contrast', contrasts)):
+            named = [
+                f'{check.name} ({check.vif:.1f})'
+                for check in checks
+                if check.vif is not None
+                and vif_level(check.vif) == level
+                and not check.name.endswith('_derivative')
+            ]
+            if named:
+                parts.append(f'{kind}{"s" if len(named) > 1 else ""} {", ".join(named)}')
+        if parts:
+            text = (
+                f'Variance inflation (VIF) above {limit:g}: {"; ".join(parts)}. The data hardly '
+                'tell these from the rest of the design.'
+            )
+            found.append(Message(level, text, 'design'))
+    return found
+
+
+def _mark_messages(
+    regressors: Sequence[RegressorCheck], contrasts: Sequence[ContrastCheck]
+) -> list[Message]:
+    found = []
+    for check in regressors:
+        if check.trials == 0:
+            text = f'No trial of {check.name}: the condition is not in the design.'
+            found.append(Message('warn', text, 'design'))
+        elif check.level == 'alarm' and check.mark and not check.name.endswith('_derivative'):
+            found.append(Message('alarm', f'The regressor {check.name}: {check.mark}.', 'design'))
+    for contrast in contrasts:
+        if contrast.vif is None:
+            text = f'The contrast {contrast.name} cannot be estimated: {contrast.mark}.'
+            found.append(Message('alarm', text, 'design'))
+        elif contrast.mark:
+            text = f'The contrast {contrast.name} {contrast.mark}: a single trial decides much.'
+            found.append(Message('warn', text, 'design'))
+    return found
+
+
+def _number(trials: int) -> str:
+    return 'one trial' if trials == 1 else f'{trials} trials'

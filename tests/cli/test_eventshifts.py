@@ -1,0 +1,62 @@
+"""Runs whose events lie elsewhere than those of the others."""
+
+import pytest
+
+from ketbids.cli.eventshifts import known_spans, with_event_shifts
+from ketbids.io.files import write_json
+from ketbids.reports.page import RunSection, SessionSection
+
+SPAN = {'first': 8.0, 'last': 225.0, 'end': 225.6, 'length': 240.0, 'step': 0.8}
+
+
+def save(folder, participant, task='carit', shift=0.0):
+    span = SPAN | {name: SPAN[name] + shift for name in ('first', 'last', 'end')}
+    section = SessionSection('TP1', (RunSection('Task', span=span), RunSection('bare')))
+    path = folder / f'sub-{participant}' / 'figures'
+    path.mkdir(parents=True, exist_ok=True)
+    path = path / f'sub-{participant}_ses-TP1_task-{task}_section.json'
+    write_json(path, section.to_dict())
+    return {path: section}
+
+
+@pytest.fixture
+def study(tmp_path):
+    for number in range(5):
+        save(tmp_path, f'0{number}')
+    return tmp_path
+
+
+def test_a_shifted_run_is_warned_of(study):
+    (found,) = with_event_shifts(study, save(study, '09', shift=-8.0))
+    (warning,) = found.runs[0].warnings
+    assert 'starts 8.0 s earlier than in the other runs' in warning
+    assert '10.0 volumes' in warning
+    assert found.runs[1].warnings == ()
+
+
+def test_others_are_left_as_they_are(study):
+    mine = save(study, '08')
+    save(study, '09', shift=-8.0)
+    assert with_event_shifts(study, mine) == list(mine.values())
+
+
+def test_another_task_is_no_comparison(study):
+    mine = save(study, '09', task='rest', shift=-8.0)
+    assert with_event_shifts(study, mine) == list(mine.values())
+
+
+def test_a_damaged_section_of_somebody_else_does_not_matter(study):
+    (path,) = save(study, '07')
+    path.write_text('{"runs": 3}')
+    (found,) = with_event_shifts(study, save(study, '09', shift=-8.0))
+    assert found.runs[0].warnings
+
+
+def test_spans_of_runs_that_were_analysed_before(study):
+    """A visit that is looked at anew is not compared with what it was."""
+    save(study, '00', task='other')
+    assert len(known_spans(study, 'carit', [])) == 5
+    (name, *rest) = known_spans(study, 'carit', ['sub-00_ses-TP1_task-carit'])
+    assert 'sub-01' in name
+    assert len(rest) == 3
+    assert known_spans(study, 'none', []) == {}
