@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
@@ -12,6 +12,8 @@ from ketbids.cli.progress import counted
 from ketbids.errors import InputError, KetbidsError, cannot_use
 from ketbids.interfaces.rundesign import RunPlan, plan_run
 from ketbids.interfaces.trials import read_trials
+from ketbids.io.bids import RunKey
+from ketbids.io.hcpinputs import HcpSession
 from ketbids.io.inventory import RunFiles, Visit
 from ketbids.io.rawvolumes import raw_volumes
 from ketbids.io.timing import RunTiming, run_timing
@@ -21,7 +23,7 @@ from ketbids.stats.confounds import resolve_sets
 from ketbids.stats.designchecks import VIF_ALARM, VIF_WARN
 from ketbids.stats.eventtiming import EventSpan, Message, compare_spans
 
-__all__ = ['DesignPreview', 'preview_designs', 'summarise_designs']
+__all__ = ['DesignPreview', 'preview_designs', 'preview_raw', 'summarise_designs']
 
 #: Runs for which another process is worth its start.
 _PER_PROCESS = 25
@@ -42,6 +44,20 @@ class DesignPreview(NamedTuple):
 
     lines: tuple[str, ...]
     level: str
+
+
+class _Asked(NamedTuple):
+    """A run that is or will be preprocessed; without `timing`, that of its series."""
+
+    key: RunKey
+    events: Path
+    series: Path
+    timing: RunTiming | None = None
+    sidecars: tuple[Path, ...] = ()
+    confounds: Path | None = None
+    confounds_sidecar: Path | None = None
+    origin: Literal['hcp', 'fmriprep'] = 'hcp'
+    denoised: bool = True
 
 
 class _Planned(NamedTuple):
@@ -73,15 +89,72 @@ def preview_designs(
     dict of Path to DesignPreview
         By the events file of the run.
     """
-    runs = [run for visit in visits for run in visit.runs]
+    return _previews(settings, model, [_preprocessed(r) for visit in visits for r in visit.runs])
+
+
+def preview_raw(
+    settings: Settings,
+    model: RunModel,
+    sessions: Sequence[HcpSession],
+    events: Mapping[RunKey, Path],
+) -> dict[Path, DesignPreview]:
+    """Make the designs of runs that are still to be preprocessed by the HCP pipelines.
+
+    Without FIX the model will have movement regressors that are not known yet: they are not in
+    these designs.
+
+    Parameters
+    ----------
+    settings : Settings
+    model : RunModel
+    sessions : sequence of HcpSession
+    events : mapping of RunKey to Path
+        Events of the runs; a run without is left out.
+
+    Returns
+    -------
+    dict of Path to DesignPreview
+        By the events file of the run.
+    """
+    runs = [
+        _Asked(
+            run.key,
+            events[run.key],
+            run.series,
+            RunTiming(run.n_volumes, run.repetition_time, 0.5, ()),
+        )
+        for session in sessions
+        for run in session.runs
+        if run.key in events
+    ]
+    return _previews(settings, model, runs)
+
+
+def _previews(
+    settings: Settings, model: RunModel, runs: Sequence['_Asked']
+) -> dict[Path, DesignPreview]:
     plan = partial(_planned, settings.first_level, model)
     processes = min(settings.resources.nprocs, len(runs) // _PER_PROCESS)
     found = _in_processes(plan, runs, processes) if processes > 1 else list(map(plan, runs))
-    shifted = _shifted(settings.paths.output_dir, visits, runs, found)
+    shifted = _shifted(settings.paths.output_dir, runs, found)
     return {
         run.events: _described(planned, shifted.get(run.events))
         for run, planned in zip(runs, found, strict=True)
     }
+
+
+def _preprocessed(run: RunFiles) -> '_Asked':
+    found = run.preprocessed
+    return _Asked(
+        run.key,
+        run.events,
+        found.series,
+        sidecars=found.sidecars,
+        confounds=found.confounds,
+        confounds_sidecar=found.confounds_sidecar,
+        origin=found.origin,
+        denoised=found.denoised,
+    )
 
 
 def summarise_designs(previews: Mapping[Path, DesignPreview]) -> str:
@@ -100,7 +173,7 @@ def summarise_designs(previews: Mapping[Path, DesignPreview]) -> str:
 
 
 def _in_processes(
-    plan: Callable[[RunFiles], _Planned], runs: Sequence[RunFiles], processes: int
+    plan: Callable[[_Asked], _Planned], runs: Sequence[_Asked], processes: int
 ) -> list[_Planned]:
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
@@ -117,17 +190,16 @@ def _in_processes(
             ) from error
 
 
-def _planned(first: FirstLevelSettings, model: RunModel, run: RunFiles) -> _Planned:
+def _planned(first: FirstLevelSettings, model: RunModel, run: _Asked) -> _Planned:
     """Do what the nodes of a run do until its design stands."""
-    found = run.preprocessed
     try:
-        timing = run_timing(found.series, found.sidecars)
+        timing = run.timing or run_timing(run.series, run.sidecars)
         trials = read_trials(
             run.events,
             timing,
             model.events,
             drop_volumes=first.drop_volumes,
-            series=str(found.series),
+            series=str(run.series),
         )
         plan = plan_run(
             trials.trials,
@@ -136,13 +208,15 @@ def _planned(first: FirstLevelSettings, model: RunModel, run: RunFiles) -> _Plan
             {contrast.name: contrast.rows for contrast in model.contrasts},
             hrf_model=first.hrf_model,
             high_pass=first.high_pass,
-            sets=resolve_sets(first.confounds, origin=found.origin, denoised=found.denoised),
-            confounds_file=found.confounds,
-            confounds_sidecar=found.confounds_sidecar,
-            origin=found.origin,
+            sets=resolve_sets(first.confounds, origin=run.origin, denoised=run.denoised)
+            if run.timing is None
+            else (),
+            confounds_file=run.confounds,
+            confounds_sidecar=run.confounds_sidecar,
+            origin=run.origin,
             drop_volumes=first.drop_volumes,
             raw_volumes=raw_volumes(run.events),
-            series=str(found.series),
+            series=str(run.series),
         )
     except InputError as error:
         return _Planned(error=str(error))
@@ -160,14 +234,13 @@ def _planned(first: FirstLevelSettings, model: RunModel, run: RunFiles) -> _Plan
 
 def _shifted(
     output_dir: Path,
-    visits: Sequence[Visit],
-    runs: Sequence[RunFiles],
+    runs: Sequence[_Asked],
     planned: Sequence[_Planned],
 ) -> dict[Path, Message]:
     """Find runs whose events lie elsewhere than those of the other runs of their task."""
     found: dict[Path, Message] = {}
     for task in dict.fromkeys(run.key.task for run in runs):
-        spans = known_spans(output_dir, task, [visit.name for visit in visits])
+        spans = known_spans(output_dir, task, {str(run.key.visit) for run in runs})
         own = {
             str(run.events): plan.span
             for run, plan in zip(runs, planned, strict=True)

@@ -12,7 +12,7 @@ from ketbids.stats.groupdesign import describe
 if TYPE_CHECKING:
     from ketbids.cli.designpreview import DesignPreview
 
-__all__ = ['list_analyses', 'list_visits']
+__all__ = ['list_analyses', 'list_designs', 'list_visits']
 
 #: People who are named, of those who are left out for one reason.
 _NAMED = 10
@@ -61,6 +61,22 @@ def list_visits(
     parts = [f'{count} {state}' for state, count in counts.items()]
     parts += [f'{len(failures)} cannot be done'] if failures else []
     return '\n'.join([*lines, f'Visits: {", ".join(parts) or "none"}. Nothing was written.'])
+
+
+def list_designs(designs: Mapping[Path, 'DesignPreview']) -> str:
+    """Write what will be modelled once the runs are preprocessed.
+
+    Parameters
+    ----------
+    designs : mapping of Path to DesignPreview
+        By the events file of the run.
+    """
+    from ketbids.cli.designpreview import summarise_designs
+
+    lines = ['What the first level will model:']
+    for events, design in designs.items():
+        lines += [f'  {events}', *(f'    {line}' for line in design.lines)]
+    return '\n'.join([*lines, summarise_designs(designs)])
 
 
 def list_analyses(

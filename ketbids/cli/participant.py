@@ -106,7 +106,8 @@ def run(
         states = {visit.name: _state(output_dir, visit, visit in todo) for visit in visits}
         designs = preview_designs(settings, model.run, visits)
         print(list_visits(visits, states, left_out, failures, designs))
-        return _exit_code(visits, failures)
+        failed = {str(path): '' for path, design in designs.items() if design.level == 'failed'}
+        return _exit_code(visits, {**failures, **failed})
     if todo:
         roots = {run.preprocessed.root for visit in visits for run in visit.runs}
         describe_dataset(settings, model.source, roots)

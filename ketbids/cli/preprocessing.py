@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from ketbids.cli import participant
 from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove_if_empty
+from ketbids.cli.listing import list_designs
 from ketbids.cli.needs import first_level_lacks
 from ketbids.cli.preflight import lacking_tools
 from ketbids.cli.progress import duration
@@ -71,8 +72,17 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     for doubt in plan.doubts:
         logger.warning('%s', doubt)
     if settings.dry_run:
-        for line in command_lines(settings, plan, _fits(settings, model, plan)):
+        fits = _fits(settings, model, plan)
+        for line in command_lines(settings, plan, fits):
             print(line)
+        events = {key: path for key, path in plan.events.items() if key in fits}
+        if events:
+            from ketbids.cli.designpreview import preview_raw
+
+            # What is printed are commands, for other programs to read.
+            designs = preview_raw(settings, model.run, plan.sessions, events)
+            for line in list_designs(designs).splitlines():
+                logger.info('%s', line)
         for sentence in room:
             logger.warning('%s', sentence)
         if lacking:

@@ -92,7 +92,7 @@ def test_rows_that_are_no_trials_are_accounted_for(study, capsys):
 def test_bad_events_stop_nobody(study, capsys):
     path = events(study)
     path.write_text(path.read_text().replace('\tgo\t', '\tg0\t').replace('\tnogo\t', '\tn0\t'))
-    text = dry_run(study, capsys)
+    text = dry_run(study, capsys, code=1)
     assert f'    design: cannot be made: {path}: ' in part(text)
     runs = len(list(study[0].rglob('*_events.tsv')))
     assert text.count('    design: ') == runs

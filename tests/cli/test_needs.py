@@ -49,4 +49,4 @@ def test_a_total_that_is_too_small_is_told_before_anything_runs(dataset, capsys)
     assert participant(dataset, *options, '1') != 0
     said = capsys.readouterr()
     assert 'A total smoothing of 1 mm FWHM cannot be reached' in said.out + said.err
-    assert participant(dataset, *options, '5') == 0
+    assert participant(dataset, *options, '5') == 1

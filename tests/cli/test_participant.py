@@ -181,7 +181,7 @@ def test_two_candidates(dataset, capsys):
     path = dataset / 'filter.json'
     path.write_text('{"bold": {"density": "91k"}}')
     given = ('--dry-run', '--bids-filter-file', str(path))
-    fails(capsys, 0, '_space-fsLR_den-91k_bold.dtseries.nii')(run(dataset, *given))
+    fails(capsys, 1, '_space-fsLR_den-91k_bold.dtseries.nii')(run(dataset, *given))
 
 
 def test_missing_surfaces_fail_one_visit(three, capsys):
@@ -202,7 +202,7 @@ def test_two_folders_in_the_dataset(dataset, capsys):
     words = [f'--derivatives {folder / name}' for name in ('a', 'b')]
     fails(capsys, 3, 'Two candidates', *words)(call(dataset, '--dry-run'))
     given = ('--dry-run', '--preproc', 'existing', '--derivatives', str(folder / 'b'))
-    fails(capsys, 0, f'{folder}/b/sub-01/func')(call(dataset, *given))
+    fails(capsys, 1, f'{folder}/b/sub-01/func')(call(dataset, *given))
 
 
 def exclude(root, *lines):
@@ -223,7 +223,7 @@ def test_an_exclusion_list_that_names_no_run(dataset, capsys):
     given = exclude(dataset, 'sub-01\tTP9\tn/a\ta\n', 'sub-01\tn/a\t7\tb\n')
     words = 'no events file of the task belongs to {}; the line takes nothing out'
     names = ('sub-01_ses-TP9', 'sub-01_run-7')
-    fails(capsys, 0, *(words.format(name) for name in names))(run(dataset, '--dry-run', *given))
+    fails(capsys, 1, *(words.format(name) for name in names))(run(dataset, '--dry-run', *given))
 
 
 def test_everybody_is_excluded(dataset, capsys):
@@ -240,7 +240,7 @@ def test_a_dry_run_lists_and_writes_nothing(three, capsys):
     before += [three / 'exclusions.tsv']
     code = run(three, '--dry-run', *given)
     text = capsys.readouterr().out
-    assert code == 0
+    assert code == 1  # the designs cannot be made of empty files
     assert sorted(three.rglob('*')) == sorted(before)
     series = three / 'hcp/sub-01/MNINonLinear/Results/task-carit/task-carit_Atlas.dtseries.nii'
     assert f'sub-01_task-carit: to do\n  run: {series}\n' in text
@@ -257,10 +257,10 @@ def test_a_dry_run_knows_what_is_done(dataset, capsys):
     prepare(dataset, '01')
     record = dataset / 'out' / 'logs' / 'records' / 'sub-01_task-carit.json'
     write_json(record, {'Fingerprint': 'old', 'Outputs': {'x': 1}})
-    fails(capsys, 0, 'to do again: input or settings have changed')(run(dataset, '--dry-run'))
+    fails(capsys, 1, 'to do again: input or settings have changed')(run(dataset, '--dry-run'))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(participant, 'is_whole', lambda *_: True)
-        fails(capsys, 0, 'Visits: 1 already done.')(run(dataset, '--dry-run'))
+        fails(capsys, 1, 'Visits: 1 already done.')(run(dataset, '--dry-run'))
 
 
 def test_directions_are_runs_of_one_visit(dataset, capsys):
@@ -271,12 +271,12 @@ def test_directions_are_runs_of_one_visit(dataset, capsys):
             name = f'sub-01_task-carit_acq-{acq}_dir-{direction}'
             (folder / f'{name}_events.tsv').write_text('onset\tduration\n1\t1\n')
             fmriprep_run(dataset / 'hcp', name)
-    fails(capsys, 0, 'acq-a: to do\n  dir-LR: ', '  dir-RL: ', 'acq-b: to do', 'Visits: 2 to do')(
+    fails(capsys, 1, 'acq-a: to do\n  dir-LR: ', '  dir-RL: ', 'acq-b: to do', 'Visits: 2 to do')(
         run(dataset, '--dry-run')
     )
     path = dataset / 'filter.json'
     path.write_text('{"bold": {"acquisition": "a", "direction": "LR"}}')
-    fails(capsys, 0, 'acq-a: to do\n  dir-LR: ', 'Visits: 1 to do')(
+    fails(capsys, 1, 'acq-a: to do\n  dir-LR: ', 'Visits: 1 to do')(
         run(dataset, '--dry-run', '--bids-filter-file', str(path))
     )
 
@@ -291,18 +291,18 @@ def test_an_invalid_dataset(dataset, capsys, monkeypatch):
     words = ('is not valid BIDS: BAD (/participants.tsv)', '--skip-bids-validation to go on')
     fails(capsys, 3, *words)(run(dataset))
     assert not (dataset / 'out' / 'dataset_description.json').exists()
-    fails(capsys, 0, '1 to do')(run(dataset, '--dry-run', '--skip-bids-validation'))
+    fails(capsys, 1, '1 to do')(run(dataset, '--dry-run', '--skip-bids-validation'))
 
 
 def test_a_database_serves_the_second_call(dataset, capsys):
     prepare(dataset, '01')
     given = ('--dry-run', '--bids-database-dir', str(dataset / 'index'))
-    assert run(dataset, *given) == 0
+    assert run(dataset, *given) == 1
     assert 'Indexing' not in capsys.readouterr().out
     assert not (dataset / 'index').exists()  # a dry run makes none
     find_events(dataset / 'bids', ['01'], database_dir=dataset / 'index')
     capsys.readouterr()
-    assert run(dataset, *given) == 0
+    assert run(dataset, *given) == 1
     text = capsys.readouterr().out
     assert '1 to do' in text
     assert 'Indexing' not in text

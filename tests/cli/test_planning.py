@@ -14,12 +14,14 @@ from ketbids.model import load_model
 
 MADE = {
     'SmoothingAddedFWHM': 5.0,
+    'SmoothingTotalFWHM': 5.3852,
     'HRFModel': 'spm',
     'HighPassCutoffHz': 0.005,
     'DroppedVolumes': 0,
     'Preprocessing': 'fMRIPrep',
     'Confounds': [],
     'NoiseModel': 'AR(6)',
+    'NoiseSmoothingFWHM': 5.0,
     'ConditionWeights': {'correctGo': -1.0, 'correctNogo': 1.0},
 }
 

@@ -1,6 +1,7 @@
 """``--preproc hcp``: from raw data to contrast maps, with stand-ins for the HCP pipelines."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -71,7 +72,12 @@ def test_outputs_have_bids_names(finished):
 
 
 def test_without_tools_the_commands_are_listed_and_the_code_is_4(study, tmp_path):
-    listed = study.ketbids(tmp_path / 'out', '--dry-run', check=0).stdout
+    done = study.ketbids(tmp_path / 'out', '--dry-run', check=0)
+    listed = done.stdout
+    # The designs are for people, so they are in the log: what is printed are commands.
+    assert 'What the first level will model:' in done.stderr
+    assert 'Designs of 1 run: ' in done.stderr
+    assert re.search(r'nogoVsGo +t +\d', done.stderr)
     bare = {'FSLDIR': '', 'FREESURFER_HOME': '', 'MSMBINDIR': '', 'FS_LICENSE': ''}
     bare['PATH'] = os.environ['PATH']
     done = study.ketbids(tmp_path / 'out', '--dry-run', check=4, **bare)
