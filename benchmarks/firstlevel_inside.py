@@ -101,8 +101,8 @@ def fit(folder: Path, program: str, model: str, threads: int) -> dict[str, float
     """Fit and time; contrasts included, loading and importing not."""
     data, design, weights = problem(folder)
     if program == 'ketbids':
-        from ketbids.stats.autoregression import model_order
         from ketbids.stats.firstlevel import fit_glm
+        from ketbids.stats.noisemodels import model_order
 
         models = standard_models(folder)
         order = model_order(model)

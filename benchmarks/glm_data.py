@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import fft, stats
 
 from ketbids.demo.subcortex import subcortex
@@ -43,6 +44,11 @@ CONTRASTS = {
     'Go': {'correctGo': 1.0},
     'NoGo': {'correctNogo': 1.0},
 }
+#: The t contrasts against baseline, and the F contrast of both.
+BASELINES, EITHER = ('Go', 'NoGo'), 'Go or NoGo'
+#: Confounds as those that ketbids takes of fMRIPrep: movement (6 parameters, their derivatives,
+#: and the squares of all) and components of noise.
+MOVEMENT, COMPONENTS = 6, 6
 
 
 class Places(NamedTuple):
@@ -77,7 +83,10 @@ class Run(NamedTuple):
 
 
 class Design(NamedTuple):
-    """Design matrix of one run, weights of `CONTRASTS` and names of the columns."""
+    """Design matrix of one run, weights of `CONTRASTS` and names of the columns.
+
+    The F contrast `EITHER` is of the rows of `weights` that `BASELINES` names.
+    """
 
     matrix: Floats
     weights: Floats
@@ -183,10 +192,29 @@ def peak(radius: Floats, frequency: float) -> list[Floats]:
     return [2 * radius * np.cos(2 * np.pi * frequency * REPETITION_TIME), -(radius**2)]
 
 
-def draw_design(number: int) -> Design:
+def draw_confounds(number: int) -> pd.DataFrame:
+    """Draw 24 columns like those of movement and 6 slow ones; shape (n_volumes, 30)."""
+    rng = np.random.default_rng([len(NOISES), number])
+    steps = (
+        rng.standard_normal((N_VOLUMES, MOVEMENT))
+        * (1 + 4 * (rng.random(N_VOLUMES) < 0.03))[:, None]
+    )
+    movement = steps.cumsum(axis=0) + 0.5 * rng.standard_normal(steps.shape)
+    change = np.diff(movement, axis=0, prepend=movement[:1])
+    linear = np.hstack([movement, change])
+    slow = np.zeros((N_VOLUMES, COMPONENTS))
+    fresh = rng.standard_normal(slow.shape)
+    for volume in range(N_VOLUMES):
+        slow[volume] = 0.9 * slow[volume - 1] + fresh[volume]
+    columns = np.hstack([linear, linear**2, slow])
+    return pd.DataFrame(columns, columns=[f'confound{k + 1}' for k in range(columns.shape[1])])
+
+
+def draw_design(number: int, confounds: bool = False) -> Design:
     """Draw a run of the Go/NoGo task: 68 Go and 24 NoGo trials, some answered wrongly."""
     events = draw_events(number, 'benchmark', '', N_VOLUMES)
     coded = events.assign(condition=condition_of(events))
-    matrix = run_design(coded, CONDITIONS, N_VOLUMES, REPETITION_TIME).matrix
+    more = draw_confounds(number) if confounds else None
+    matrix = run_design(coded, CONDITIONS, N_VOLUMES, REPETITION_TIME, confounds=more).matrix
     weights = [[terms.get(name, 0.0) for name in matrix] for terms in CONTRASTS.values()]
     return Design(matrix.to_numpy(np.float64), np.array(weights), tuple(matrix.columns))

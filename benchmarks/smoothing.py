@@ -148,7 +148,10 @@ def speed(study: Study, options: argparse.Namespace) -> tuple[list[list[str]], b
         read_weights(Path(weights_file), series.models, path).matrix,
     )
     others = 0.0
+    outputs = study.folder / 'workbench.dtseries.nii', study.folder / 'smoothed.dtseries.nii'
     for _ in range(options.rounds):
+        for output in outputs:  # to write over a file may wait for the disk
+            output.unlink(missing_ok=True)
         theirs = wb_command(study, path, FWHM, options.threads, None)
         times.setdefault('wb_command', []).append((theirs.seconds, theirs.processor))
         others = max(others, theirs.others)

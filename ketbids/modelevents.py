@@ -6,7 +6,7 @@ from itertools import combinations
 from ketbids.errors import ModelError
 from ketbids.modelblocks import EventsBlock, ResponseBlock, RunBlock, StimuliBlock
 from ketbids.modelnames import need_label, refuse_repeats
-from ketbids.stats.eventcells import MISSING, cell_text, is_missing
+from ketbids.stats.eventcells import MISSING, cell_text, is_missing, is_time
 from ketbids.stats.eventrules import (
     Condition,
     EventRules,
@@ -90,6 +90,8 @@ def _response(block: ResponseBlock, key: str) -> ResponseRule:
             f'{key}.Column: {block.Column} is the time of the row itself; if a response has a '
             'row of its own, give Rows'
         )
+    if block.Column is not None and not block.Column.strip():
+        raise ModelError(f'{key}.Column: it is empty: name the column with the time of the press')
     rows = None if block.Rows is None else _where(block.Rows)
     return ResponseRule((start, end), block.Column, rows, _where(block.Press))
 
@@ -139,6 +141,11 @@ def _trial_kinds(rules: EventRules) -> dict[str, Where]:
     return kinds
 
 
+def _correct(rules: EventRules) -> dict[str, Where]:
+    """What makes a press correct, by key."""
+    return {} if rules.stimuli is None else {'Stimuli.Correct': rules.stimuli.correct}
+
+
 def _all_kinds(rules: EventRules) -> dict[str, Where]:
     """All that asks for values of columns, by key."""
     kinds = _trial_kinds(rules)
@@ -147,8 +154,7 @@ def _all_kinds(rules: EventRules) -> dict[str, Where]:
             'Response.Rows': rules.response.rows or {},
             'Response.Press': rules.response.press,
         }
-    if rules.stimuli is not None:
-        kinds['Stimuli.Correct'] = rules.stimuli.correct
+    kinds |= _correct(rules)
     return kinds | {f'Events.Ignore[{i}]': where for i, where in enumerate(rules.ignore)}
 
 
@@ -257,6 +263,13 @@ def _check_responses(rules: EventRules, key: str) -> None:
             f'{key}.Response.Press: {response.column} is the time of the press; Window says '
             'which times count'
         )
+    for name, kind in {**_trial_kinds(rules), **_correct(rules)}.items():
+        for value in kind.get(response.column or '', ()):
+            if not (is_missing(value) or is_time(value)):
+                raise ModelError(
+                    f'{key}.Response.Column: {response.column} must have times, but {name} asks '
+                    f'for {value} in it'
+                )
     for name, kind in pressed.items():
         if not _compatible(kind, response.press):
             raise ModelError(f'{key}.Response.Press: no row of {name} could be a press')

@@ -263,6 +263,15 @@ def test_examples_of_real_logs() -> None:
             {'Response': {'Rows': {'key': ['1']}, 'Window': [0, 1]}},
             'Response.Rows: one row could be a response and a trial of Conditions, correctGo',
         ),
+        ({'Response': {'Column': '', 'Window': [0, 1]}}, 'Response.Column: it is empty: name the'),
+        (
+            {'Response': {'Column': 'trial_type', 'Window': [0, 1]}},
+            'Response.Column: trial_type must have times, but Conditions, correctGo asks for go',
+        ),
+        (
+            {'Stimuli': {**STIMULI, 'Correct': {'response_time': ['fast']}}},
+            'response_time must have times, but Stimuli.Correct asks for fast in it',
+        ),
         (
             {'Response': {'Column': 'rt', 'Press': {'rt': ['1']}, 'Window': [0, 1]}},
             'Response.Press: rt is the time of the press; Window says which times count',
@@ -332,11 +341,14 @@ def test_words_for_no_response(load: Load) -> None:
 
 
 def test_values_are_compared_as_cells_are(load: Load) -> None:
-    where = {'trial_type': ['go'], 'code': ['1.0', ' 02', '2.50', 'TRUE', '']}
+    where = {'trial_type': ['go'], 'code': ['1.0', ' 02', '2.50', 'TRUE', '', 'none']}
     condition = CONTENT['Nodes'][0]['Model']['Software']['ketbids']['Conditions'][0]
     others = CONTENT['Nodes'][0]['Model']['Software']['ketbids']['Conditions'][1:]
     loaded = load({'Conditions': [condition | {'Where': where}, *others]}).run.events.conditions
-    assert loaded[0].where == {'trial_type': ('go',), 'code': ('1', '02', '2.5', 'True', 'n/a')}
+    assert loaded[0].where == {
+        'trial_type': ('go',),
+        'code': ('1', '02', '2.5', 'True', 'n/a', 'none'),
+    }
 
 
 def test_a_part_of_a_condition_may_be_ignored(load: Load) -> None:

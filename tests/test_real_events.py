@@ -15,7 +15,7 @@ import pytest
 from ketbids.io.events import read_events
 from ketbids.stats.eventrules import Condition, EventRules, ResponseRule, StimulusRules, Where
 from ketbids.stats.events import code_trials, count_rows
-from ketbids.stats.runevents import odd_response_times
+from ketbids.stats.responsecheck import odd_response_times
 
 DATA = Path(__file__).parents[2] / 'shared' / 'data'
 

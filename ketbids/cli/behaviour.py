@@ -1,6 +1,7 @@
 """Behaviour at the group level: who did the task, one table of all sessions, and its tests."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,24 +10,29 @@ import pandas as pd
 
 from ketbids.cli.dataset import describe_dataset
 from ketbids.cli.planning import chosen_visits, exclusion_table, finished_visits
+from ketbids.cli.progress import counted
 from ketbids.errors import InputError
-from ketbids.io.behaviour import find_performance, read_performance
+from ketbids.io.behaviour import find_performance, read_performance, remove_group_tables
 from ketbids.io.bids import Exclusion, excluded_by
 from ketbids.io.tables import table_text, write_table
 from ketbids.model import Analysis, StudyModel
 from ketbids.reports.behaviourgroup import BehaviourSection, behaviour_section
 from ketbids.settings import Settings
-from ketbids.stats.behaviour import COUNTS, MEASURES, SESSION, measures_to_test, validity
+from ketbids.stats.behaviour import AGAINST_ZERO, COUNTS, MEASURES, SESSION, measures_to_test
 from ketbids.stats.behaviourtests import analyse_measures
 from ketbids.stats.eventrules import StimulusRules
+from ketbids.stats.taskdone import validity
 
 __all__ = ['Behaviour', 'collect_behaviour', 'report_behaviour']
 
 logger = logging.getLogger('ketbids')
 
+#: Stems of the tables that are written.
+_TABLES = ('group_behaviour', 'group_behaviour_tests')
 _KEYS = ('participant_id', 'session_id', 'task', 'acquisition')
 #: Visits that a message names.
 _NAMED = 5
+_NOT_KNOWN = 'has behaviour that does not tell whether the task was done'
 
 
 class Behaviour(NamedTuple):
@@ -128,18 +134,22 @@ def _assert_one_per_session(found: pd.DataFrame) -> None:
 def report_behaviour(
     settings: Settings,
     model: StudyModel,
-    behaviour: Behaviour,
+    behaviour: Behaviour | None,
     exclusions: list[Exclusion],
     people: pd.DataFrame,
     maps: pd.DataFrame,
 ) -> BehaviourSection | None:
     """Write the tables of the group and give what the page shows of them.
 
+    All analyses of the model file are tested, whichever were asked for: the tests are one table.
+    Tables of an earlier call that do not hold any more are removed.
+
     Parameters
     ----------
     settings : Settings
     model : StudyModel
-    behaviour : Behaviour
+    behaviour : Behaviour or None
+        As `collect_behaviour` gives it.
     exclusions : list of Exclusion
         All of them: those sessions are in the first table, with the reason, and in no test.
     people : DataFrame
@@ -152,38 +162,55 @@ def report_behaviour(
     BehaviourSection or None
         None if there is no behaviour at all.
     """
-    stimuli = model.run.events.stimuli
+    output_dir, stimuli = settings.paths.output_dir, model.run.events.stimuli
+    if behaviour is None or stimuli is None:
+        _remove(output_dir, 'the model file has no Stimuli')
+        return None
     messages = [*behaviour.messages, *_without(behaviour.table, maps)]
     for message in messages:
         logger.warning('%s', message)
     table = behaviour.table
-    if stimuli is None or not len(table):
+    if not len(table):
+        _remove(output_dir, 'there is no behaviour of those who were chosen')
         return None
     keys = zip(table['participant_id'], table['session_id'], strict=True)
     reasons = pd.Series([excluded_by(exclusions, *key) for key in keys], dtype=object)
-    asked = settings.group.analyses
-    analyses = [a for a in model.analyses if not asked or a.name in asked]
     measures = measures_to_test(stimuli)
-    tests = [_tests(model, analysis, measures, table, people, exclusions) for analysis in analyses]
+    tests = [_tests(model, a, measures, table, people, exclusions) for a in model.analyses]
     everything = pd.concat(tests, ignore_index=True) if tests else pd.DataFrame()
-    doubtful = table[table['valid'].eq(False)].to_dict('records')
-    for row in doubtful[:_NAMED]:
-        logger.warning('%s may not have done the task: %s.', _name(row), row['invalid_reason'])
-    if len(doubtful) > _NAMED:
-        logger.warning(
-            '%d more sessions in which the task may not have been done: see '
-            'group/group_behaviour.tsv.',
-            len(doubtful) - _NAMED,
-        )
-    folder = settings.paths.output_dir / 'group'
-    written = _write(folder / 'group_behaviour.tsv', _written(table, reasons))
+    _report_doubts(table[reasons.isna()])
+    folder = output_dir / 'group'
+    written = _write(folder / f'{_TABLES[0]}.tsv', _written(table, reasons))
     if len(everything):
-        written |= _write(folder / 'group_behaviour_tests.tsv', everything)
+        written |= _write(folder / f'{_TABLES[1]}.tsv', everything)
+    else:
+        _remove(output_dir, 'the model file has no analyses', _TABLES[1:])
     if written:
         describe_dataset(settings, model.source)
     return behaviour_section(
         table.assign(excluded=reasons), everything, people, measures, messages
     )
+
+
+def _remove(output_dir: Path, why: str, stems: Sequence[str] = _TABLES) -> None:
+    """Remove tables of an earlier call, and say so."""
+    removed = remove_group_tables(output_dir, stems)
+    if removed:
+        logger.info('Removed, as %s: %s.', why, ', '.join(removed))
+
+
+def _report_doubts(table: pd.DataFrame) -> None:
+    """Name the sessions that may not have done the task, or of which it cannot be told."""
+    doubtful = table[table['invalid_reason'].notna()].to_dict('records')
+    for row in doubtful[:_NAMED]:
+        words = 'may not have done the task' if row['valid'] is False else _NOT_KNOWN
+        logger.warning('%s %s: %s.', _name(row), words, row['invalid_reason'])
+    if len(doubtful) > _NAMED:
+        logger.warning(
+            '%s more in which the task may not have been done, or that cannot be told: see '
+            'group/group_behaviour.tsv.',
+            counted(len(doubtful) - _NAMED, 'session'),
+        )
 
 
 def _tests(
@@ -209,6 +236,7 @@ def _tests(
         excluded=exclusion_table(exclusions),
         minimum_n=analysis.minimum_n,
         variance_groups=analysis.variance_groups,
+        against_zero=AGAINST_ZERO,
     )
     found.insert(0, 'analysis', analysis.name)
     found.insert(1, 'contrast', analysis.contrast.name)

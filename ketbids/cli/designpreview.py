@@ -1,16 +1,16 @@
 """What the designs of runs will be, from events, confounds and headers: nothing is computed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-import pandas as pd
-
+from ketbids.cli.designlines import design_lines, design_picture, movement_line
 from ketbids.cli.eventshifts import known_spans
 from ketbids.cli.progress import counted
 from ketbids.errors import InputError, KetbidsError, cannot_use
-from ketbids.interfaces.rundesign import RunPlan, plan_run
+from ketbids.interfaces.rundesign import plan_run
 from ketbids.interfaces.trials import read_trials
 from ketbids.io.bids import RunKey
 from ketbids.io.hcpinputs import HcpSession
@@ -20,15 +20,14 @@ from ketbids.io.timing import RunTiming, run_timing
 from ketbids.model import RunModel
 from ketbids.settings import FirstLevelSettings, Settings
 from ketbids.stats.confounds import resolve_sets
-from ketbids.stats.designchecks import VIF_ALARM, VIF_WARN
-from ketbids.stats.eventtiming import EventSpan, Message, compare_spans
+from ketbids.stats.eventtiming import FITS, EventSpan, Message, compare_spans
 
 __all__ = ['DesignPreview', 'preview_designs', 'preview_raw', 'summarise_designs']
 
 #: Runs for which another process is worth its start.
 _PER_PROCESS = 25
-#: Reasons that a kind of rows is shown with.
-_REASONS = 4
+#: What messages start with.
+_WORDS = {'ok': 'ok', 'unchecked': 'not checked', 'warn': 'warn', 'alarm': 'alarm'}
 
 
 class DesignPreview(NamedTuple):
@@ -64,6 +63,7 @@ class _Planned(NamedTuple):
     """What is known of a run by itself."""
 
     lines: tuple[str, ...] = ()
+    regressors: Mapping[str, tuple[float, ...]] = MappingProxyType({})
     messages: tuple[Message, ...] = ()
     notes: tuple[str, ...] = ()
     span: EventSpan | None = None
@@ -136,9 +136,9 @@ def _previews(
     plan = partial(_planned, settings.first_level, model)
     processes = min(settings.resources.nprocs, len(runs) // _PER_PROCESS)
     found = _in_processes(plan, runs, processes) if processes > 1 else list(map(plan, runs))
-    shifted = _shifted(settings.paths.output_dir, runs, found)
+    compared = _compared(settings.paths.output_dir, runs, found)
     return {
-        run.events: _described(planned, shifted.get(run.events))
+        run.events: _described(planned, compared.get(run.events))
         for run, planned in zip(runs, found, strict=True)
     }
 
@@ -166,7 +166,7 @@ def summarise_designs(previews: Mapping[Path, DesignPreview]) -> str:
         ('failed', 'cannot be modelled'),
         ('alarm', 'with an alarm'),
         ('warn', 'with a warning'),
-        ('ok', 'without'),
+        ('ok', 'without a warning'),
     )
     parts = [f'{levels.count(level)} {text}' for level, text in kinds if level in levels]
     return f'Designs of {counted(len(levels), "run")}: {", ".join(parts)}.'
@@ -222,22 +222,25 @@ def _planned(first: FirstLevelSettings, model: RunModel, run: _Asked) -> _Planne
         return _Planned(error=str(error))
     except OSError as error:
         return _Planned(error=cannot_use(error))
+    tests = {contrast.name: contrast.test for contrast in model.contrasts}
     lines = (
-        *_counts(trials.counts),
-        _size(plan, timing),
-        *_regressors(plan),
-        *_contrasts(model, plan),
+        *design_lines(trials.counts, plan, timing, tests),
+        'movement: not known before the preprocessing'
+        if run.timing is not None
+        else movement_line(run.confounds, timing, run.origin),
     )
+    task = plan.design.matrix[list(plan.checks.correlations.index)]
+    regressors = {str(name): tuple(map(float, column)) for name, column in task.items()}
     notes = tuple(dict.fromkeys((*trials.notes, *plan.notes)))
-    return _Planned(lines, plan.checks.messages, notes, plan.checks.span)
+    return _Planned(lines, regressors, plan.checks.messages, notes, plan.checks.span)
 
 
-def _shifted(
+def _compared(
     output_dir: Path,
     runs: Sequence[_Asked],
     planned: Sequence[_Planned],
 ) -> dict[Path, Message]:
-    """Find runs whose events lie elsewhere than those of the other runs of their task."""
+    """Compare where events lie with the other runs of the task, by the events file."""
     found: dict[Path, Message] = {}
     for task in dict.fromkeys(run.key.task for run in runs):
         spans = known_spans(output_dir, task, {str(run.key.visit) for run in runs})
@@ -247,96 +250,24 @@ def _shifted(
             if run.key.task == task and plan.span is not None
         }
         known = compare_spans({**spans, **own})
-        found |= {Path(name): known[name] for name in own if name in known}
+        found |= {Path(name): known[name] for name in own}
     return found
 
 
 def _described(planned: _Planned, shifted: Message | None) -> DesignPreview:
     if planned.error:
         return DesignPreview((f'design: cannot be made: {planned.error}',), 'failed')
-    messages = [*planned.messages, *([shifted] if shifted else [])]
+    messages = list(planned.messages)
+    if shifted is not None and shifted.level == 'warn':
+        # What is fine by itself is not fine among the other runs.
+        messages = [m for m in messages if m.level != 'ok' or not m.text.startswith(FITS)]
+    messages += [] if shifted is None else [shifted]
     levels = [message.level for message in messages]
     worst = next((level for level in ('alarm', 'warn') if level in levels), 'ok')
     lines = [
         *planned.lines,
-        *(f'{message.level}: {message.text}' for message in messages),
+        *design_picture(planned.regressors),
+        *(f'{_WORDS[message.level]}: {message.text}' for message in messages),
         *(f'note: {note}.' for note in planned.notes),
     ]
     return DesignPreview(tuple(lines), worst)
-
-
-def _counts(counts: pd.DataFrame) -> Iterator[str]:
-    """Trials of each condition, and where the other rows of the events file went."""
-    trials = counts[counts['status'] == 'trial'].groupby('condition', sort=False)['n_rows'].sum()
-    parts = ', '.join(f'{name} {n}' for name, n in trials.items())
-    yield f'trials: {parts} ({int(trials.sum())} of {int(counts["n_rows"].sum())} rows)'
-    others = counts[(counts['status'] != 'trial') & (counts['n_rows'] > 0)]
-    for status, rows in others.groupby('status', sort=False):
-        reasons = rows.sort_values('n_rows', ascending=False, kind='stable')
-        told = [f'{row["reason"]} {row["n_rows"]}' for _, row in reasons.iterrows()]
-        more = ['...'] if len(told) > _REASONS else []
-        said = '; '.join([*told[:_REASONS], *more])
-        yield f'{status}: {int(rows["n_rows"].sum())} rows ({said})'
-
-
-def _size(plan: RunPlan, timing: RunTiming) -> str:
-    n_volumes, n_columns = plan.design.matrix.shape
-    n_task = len(plan.checks.correlations)
-    drifts = n_columns - n_task - len(plan.design.confounds) - 1
-    length = n_volumes * timing.repetition_time
-    return (
-        f'design: {n_volumes} volumes of {timing.repetition_time:g} s ({length:g} s), '
-        f'{n_columns} columns: {n_task} of the task, {len(plan.design.confounds)} confounds, '
-        f'{drifts} drifts, 1 constant'
-    )
-
-
-def _regressors(plan: RunPlan) -> list[str]:
-    """Table of the regressors of the task with their correlations."""
-    correlations, rows = plan.checks.correlations, []
-    names = list(correlations.columns)
-    for check in plan.checks.regressors:
-        label = (
-            f'{names.index(check.name) + 1} {check.name}' if check.name in names else check.name
-        )
-        row = [label, str(check.trials), _vif(check.vif)]
-        if check.name in names:
-            before = names[: names.index(check.name) + 1]
-            row += [f'{r:.2f}' for r in correlations.loc[check.name, before]]
-        rows.append((row, check.mark))
-    numbers = [str(k + 1) for k in range(len(names))]
-    return _table(['regressor', 'trials', 'VIF', *numbers], rows)
-
-
-def _contrasts(model: RunModel, plan: RunPlan) -> list[str]:
-    tests = {contrast.name: contrast.test for contrast in model.contrasts}
-    rows = []
-    for check in plan.checks.contrasts:
-        efficiency = 'n/a' if check.efficiency is None else f'{check.efficiency:.3g}'
-        mark = f'cannot be estimated: {check.mark}' if check.vif is None else check.mark
-        rows.append(([check.name, tests[check.name], _vif(check.vif), efficiency], mark))
-    return _table(['contrast', 'test', 'VIF', 'efficiency'], rows)
-
-
-def _vif(vif: float | None) -> str:
-    if vif is None:
-        return 'n/a'
-    mark = ' alarm' if vif > VIF_ALARM else ' warn' if vif > VIF_WARN else ''
-    return f'{vif:.2f}{mark}'
-
-
-def _table(header: Sequence[str], rows: Sequence[tuple[list[str], str]]) -> list[str]:
-    """Lines in columns: names to the left, numbers to the right, remarks after them."""
-    widths = [
-        max(len(header[k]), *(len(row[k]) if k < len(row) else 0 for row, _ in rows))
-        for k in range(len(header))
-    ]
-
-    def line(cells: Sequence[str], mark: str = '') -> str:
-        parts = [
-            cell.ljust(width) if k == 0 else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(cells, widths, strict=False))
-        ]
-        return '  '.join(['', *parts, mark] if mark else ['', *parts]).rstrip()
-
-    return [line(header), *(line(row, mark) for row, mark in rows)] if rows else []

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -141,8 +141,10 @@ def _run(argv: Sequence[str] | None) -> int:
         raise UsageError('--repetition-time is for --dropped-volumes, which is not given.')
     from ketbids.io.newevents import check_target, placed, write_events
 
-    check_target(options.target, overwrite=options.overwrite)
-    new = _read(options)
+    sources, notes = _sources(options)
+    check_target(options.target, sources.values(), overwrite=options.overwrite)
+    new = _read(options, sources)
+    new = new._replace(notes=(*notes, *new.notes))
     try:
         new = placed(
             new,
@@ -161,15 +163,20 @@ def _run(argv: Sequence[str] | None) -> int:
     return 0
 
 
-def _read(options: argparse.Namespace) -> Any:
+def _sources(options: argparse.Namespace) -> tuple[dict[str, Path], list[str]]:
+    """Files that are read, by the names of EVs, and notes on others."""
+    if options.kind == 'carit':
+        return {'': options.source}, []
+    return _evs(options.source)
+
+
+def _read(options: argparse.Namespace, sources: Mapping[str, Path]) -> Any:
     from ketbids.io.carit import read_carit
     from ketbids.io.fslevents import read_evs
 
     if options.kind == 'carit':
         return read_carit(options.source, duration=options.duration, clock=options.response_clock)
-    evs, notes = _evs(options.source)
-    new = read_evs(evs)
-    return new._replace(notes=(*notes, *new.notes))
+    return read_evs(sources)
 
 
 def _evs(words: Sequence[str]) -> tuple[dict[str, Path], list[str]]:

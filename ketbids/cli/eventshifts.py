@@ -8,10 +8,11 @@ from pathlib import Path
 
 from ketbids.errors import InputError
 from ketbids.io.files import read_json
-from ketbids.reports.page import RunSection, SessionSection
+from ketbids.reports.page import SessionSection
+from ketbids.reports.runparts import with_shift
 from ketbids.stats.eventtiming import EventSpan, compare_spans
 
-__all__ = ['known_spans', 'with_event_shifts']
+__all__ = ['known_spans', 'shifted_runs', 'with_event_shifts']
 
 _TASK = re.compile(r'_task-([A-Za-z0-9]+)')
 
@@ -19,7 +20,7 @@ _TASK = re.compile(r'_task-([A-Za-z0-9]+)')
 def with_event_shifts(
     output_dir: Path, sections: dict[Path, SessionSection]
 ) -> list[SessionSection]:
-    """Add a warning to each run whose events stand out among all runs that were analysed.
+    """Add to each run how its events lie among those of all runs that were analysed.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ def with_event_shifts(
     Returns
     -------
     list of SessionSection
-        In the order given.
+        In the order given; runs that stand out have a warning.
     """
     spans = _spans(output_dir, sections)
     found = {task: compare_spans(known) for task, known in spans.items()}
@@ -39,13 +40,39 @@ def with_event_shifts(
     for path, section in sections.items():
         messages = found.get(_task(path), {})
         runs = tuple(
-            _warned(run, messages[f'{path} {number}'].text)
+            with_shift(run, messages[f'{path} {number}'])
             if f'{path} {number}' in messages
             else run
             for number, run in enumerate(section.runs)
         )
         made.append(replace(section, runs=runs))
     return made
+
+
+def shifted_runs(output_dir: Path) -> list[str]:
+    """Name the runs whose events stand out among all runs of their task that were analysed.
+
+    Parameters
+    ----------
+    output_dir : Path
+        Where the sections of all participants stand.
+
+    Returns
+    -------
+    list of str
+        A sentence for each.
+    """
+    found = []
+    for known in _spans(output_dir, {}).values():
+        for name, message in compare_spans(known).items():
+            if message.level == 'warn':
+                path, _, number = name.rpartition(' ')
+                section = _other(Path(path))
+                assert section is not None
+                visit = Path(path).name.removesuffix('_section.json')
+                run = section.runs[int(number)].title.partition(', ')[2]
+                found.append(f'{visit}{f", {run}" if run else ""}: {message.text}')
+    return found
 
 
 def known_spans(output_dir: Path, task: str, apart: Collection[str]) -> dict[str, EventSpan]:
@@ -93,7 +120,3 @@ def _other(path: Path) -> SessionSection | None:
 def _task(path: Path) -> str:
     match = _TASK.search(path.name)
     return match[1] if match else ''
-
-
-def _warned(run: RunSection, text: str) -> RunSection:
-    return replace(run, warnings=(*run.warnings, text))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ketbids.cli.progress import counted
 from ketbids.cli.selection import chosen_participants, read_exclusion_list, unused_exclusions
 from ketbids.errors import InputError, UsageError
 from ketbids.io.bids import RunKey, find_events, inherited_events, participant_labels
@@ -109,16 +110,20 @@ def find_work(
     for key in events:
         if key not in ready:
             errors.setdefault(str(key.visit), InputError(unprepared[_session(key)]))
-    errors |= closed | _too_smooth(settings, visits) | _without_confounds(settings, visits)
+    refused = _too_smooth(settings, visits)
+    if refused and len(refused) == len(visits) and not errors and not closed:
+        # It is the option that is wrong, not the data of anybody.
+        raise next(iter(refused.values()))
+    errors |= closed | refused | _without_confounds(settings, visits)
     visits = [visit for visit in visits if visit.name not in errors]
     for sentence in left_out:
         logger.info('%s', sentence)
     logger.info(
-        '%d participants, %d runs with events, %d left out, %d visits without usable data.',
-        len(chosen),
-        len(events),
+        '%s, %s with events, %d left out, %s without usable data.',
+        counted(len(chosen), 'participant'),
+        counted(len(events), 'run'),
         len(left_out),
-        len(errors),
+        counted(len(errors), 'visit'),
     )
     nobody = _without_events(settings, participants, events, tasks)
     for sentence in nobody:

@@ -11,13 +11,14 @@ import pandas as pd
 
 from ketbids.cli.behaviour import collect_behaviour, report_behaviour
 from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove_if_empty
+from ketbids.cli.eventshifts import shifted_runs
 from ketbids.cli.listing import list_analyses
+from ketbids.cli.mapsettings import common_settings
 from ketbids.cli.pages import write_group_page
 from ketbids.cli.parser import installed_version
 from ketbids.cli.planning import (
     PlannedAnalysis,
     available_maps,
-    common_settings,
     map_paths,
     plan_analyses,
 )
@@ -103,7 +104,7 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
             raise KetbidsError(f'Another group run is at work in {output_dir}: wait for its end.')
         if model.checks:
             _report_checks(settings, model, checked)
-        shown = behaviour and report_behaviour(
+        shown = report_behaviour(
             settings, model, behaviour, exclusions, people.drop(not_chosen), maps
         )
         if contrasts:
@@ -118,6 +119,7 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
             for name in stale
         ]
         messages += _left_behind(output_dir, failures)
+        messages += shifted_runs(output_dir)
         messages += [
             f'One event of {condition} has a regressor of {low:.3g} in one map and of {high:.3g} '
             'in another: durations differ, and percent signal change is not the same multiple of '

@@ -39,8 +39,12 @@ def list_visits(
     designs : mapping of Path to DesignPreview
         What will be modelled, by the events file of the run.
     """
-    lines = []
+    lines, told = [], dict(states)
     for visit in visits:
+        # One run that cannot be modelled stops its visit; results that are whole stay.
+        bad = [run for run in visit.runs if designs[run.events].level == 'failed']
+        if bad and states[visit.name] != 'already done':
+            told[visit.name] = 'cannot be modelled'
         lines.append(f'{visit.name}: {states[visit.name]}')
         for run in visit.runs:
             found = run.preprocessed
@@ -55,9 +59,7 @@ def list_visits(
         from ketbids.cli.designpreview import summarise_designs  # of Nipype, slow to import
 
         lines.append(summarise_designs(designs))
-    counts = {
-        state: list(states.values()).count(state) for state in dict.fromkeys(states.values())
-    }
+    counts = {state: list(told.values()).count(state) for state in dict.fromkeys(told.values())}
     parts = [f'{count} {state}' for state, count in counts.items()]
     parts += [f'{len(failures)} cannot be done'] if failures else []
     return '\n'.join([*lines, f'Visits: {", ".join(parts) or "none"}. Nothing was written.'])

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -17,15 +17,15 @@ from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove
 from ketbids.cli.finding import find_work
 from ketbids.cli.listing import list_visits
 from ketbids.cli.needs import first_level_lacks
-from ketbids.cli.pages import write_participant_page
 from ketbids.cli.parser import installed_version
+from ketbids.cli.participantpages import write_pages
 from ketbids.cli.progress import Progress, counted
 from ketbids.errors import InputError, ToolError, cannot_use
 from ketbids.io.bids import RunKey
 from ketbids.io.files import claims, modification_times, read_json, remove_unchanged
 from ketbids.io.inventory import Visit
 from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
-from ketbids.io.tables import read_participants, read_table
+from ketbids.io.tables import read_table
 from ketbids.io.validation import check_dataset
 from ketbids.model import RunContrast, RunModel, StudyModel
 from ketbids.settings import Settings
@@ -33,13 +33,16 @@ from ketbids.settings import Settings
 if TYPE_CHECKING:
     from nipype.pipeline.engine import Workflow
 
-__all__ = ['run', 'runs_to_fit', 'with_smoother', 'write_pages']
+__all__ = ['run', 'runs_to_fit', 'with_smoother']
 
 logger = logging.getLogger('ketbids')
 
 #: Visits that are given to Nipype at a time: enough to keep all processes busy. Its scheduler
 #: slows down with the number of nodes, and what is recorded survives an interruption.
 _VISITS_PER_PROCESS = 4
+
+#: Runs that a message names.
+_NAMED = 5
 
 #: How the names of files that this level writes end.
 _OURS = re.compile(
@@ -119,8 +122,7 @@ def run(
         _report_trials(output_dir, model, [v for v in todo if v.name not in failures])
     for name, message in failures.items():
         logger.error('%s failed: %s', name, message)
-    participants = {visit.participant for visit in visits}
-    write_pages(settings, participants, {visit.participant for visit in todo}, failures)
+    write_pages(settings, {visit.participant for visit in visits}, failures)
     logger.info(
         'Participant level: %d of %s done, %d failed, in %.0f s.',
         sum(visit.name not in failures for visit in visits),
@@ -246,15 +248,16 @@ def _fit(
 
 def _report_trials(output_dir: Path, model: StudyModel, visits: Sequence[Visit]) -> None:
     """Warn of conditions that nobody has trials of, and of rows that are of no condition."""
-    tables = [
-        read_table(path)
+    ending = '_desc-trials_events.tsv'
+    tables = {
+        path.name.removesuffix(ending): read_table(path)
         for visit in visits
         for path in _outputs(output_dir, visit)
-        if path.name.endswith('_desc-trials_events.tsv')
-    ]
+        if path.name.endswith(ending)
+    }
     if not tables:
         return
-    found = pd.concat([table['condition'] for table in tables])
+    found = pd.concat([table['condition'] for table in tables.values()])
     for condition in model.run.events.conditions:
         if condition.name not in set(found):
             logger.warning(
@@ -262,14 +265,32 @@ def _report_trials(output_dir: Path, model: StudyModel, visits: Sequence[Visit])
                 condition.name,
                 counted(len(tables), 'run'),
             )
-    lost = pd.concat([table['status'] for table in tables]) == 'unmatched'
-    if lost.any():
+    lost = {name: int(_named_nowhere(table).sum()) for name, table in tables.items()}
+    names = sorted((name for name, n in lost.items() if n), key=lambda name: -lost[name])
+    if names:
+        shown = ', '.join(f'{n} ({lost[n]} of {len(tables[n])})' for n in names[:_NAMED])
         logger.warning(
-            '%d of %d rows of events are trials of no condition and not modelled; the pages say '
-            'which. If they are no trials, put them into Ignore of the model file.',
-            lost.sum(),
-            len(lost),
+            '%d of %d rows of events are of no kind that the model file names, and not modelled: '
+            '%s%s. Their pages say which. Give misspelt types their right names with Rename of '
+            'the model file, and put what is no trial into Ignore.',
+            sum(lost.values()),
+            len(found),
+            shown,
+            f' and {counted(len(names) - _NAMED, "more run")}' if len(names) > _NAMED else '',
         )
+    unmodelled = sum(int((t['status'] == 'unmatched').sum()) for t in tables.values())
+    if unmodelled > sum(lost.values()):
+        logger.info(
+            '%d of %d rows of events are trials that no condition takes, with or without their '
+            'response, and not modelled; the pages say which.',
+            unmodelled - sum(lost.values()),
+            len(found),
+        )
+
+
+def _named_nowhere(table: pd.DataFrame) -> pd.Series:
+    """Rows that are neither of a condition nor of one but for their response, nor a stimulus."""
+    return (table['status'] == 'unmatched') & ~table['responded'].isin([True, False])
 
 
 def _build(
@@ -346,58 +367,3 @@ def _outputs(output_dir: Path, visit: Visit) -> list[Path]:
     links = {path.name.split('.')[0] for path in found if path.is_symlink()}
     found = [path for path in found if path.name.split('.')[0] not in links]
     return [path for path in found if _OURS.search(path.name)]
-
-
-def write_pages(
-    settings: Settings,
-    participants: Collection[str],
-    changed: Collection[str],
-    failures: Mapping[str, str],
-) -> None:
-    """Write the pages of participants.
-
-    Parameters
-    ----------
-    settings : Settings
-    participants : collection of str
-        Those that have a page; it is written if there is none.
-    changed : collection of str
-        Those whose pages are written anew.
-    failures : mapping of str to str
-        What failed and why, by the name of the visit or session: it stands on the page.
-    """
-    output_dir = settings.paths.output_dir
-    about = _about(settings.paths.bids_dir)
-    messages: dict[str, list[str]] = {label: [] for label in participants}
-    for name, message in failures.items():
-        participant = name.split('_')[0].removeprefix('sub-')
-        messages.setdefault(participant, []).append(f'{name} failed: {message}')
-    for participant, lines in sorted(messages.items()):
-        page = output_dir / f'sub-{participant}.html'
-        if lines or participant in changed or not page.is_file():
-            write_participant_page(
-                output_dir, participant, about.get(participant, ()), tuple(lines)
-            )
-
-
-def _about(bids_dir: Path) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Give what participants.tsv says of each participant; nothing without that file."""
-    if not (bids_dir / 'participants.tsv').is_file():
-        return {}
-    try:
-        table = read_participants(bids_dir)
-    except InputError as error:  # the fits do not need it
-        logger.warning('The pages say nothing of age, group and so on: %s', error)
-        return {}
-    return {
-        str(row['participant_id']).removeprefix('sub-'): tuple(
-            (str(key), _text(value)) for key, value in row.items() if key != 'participant_id'
-        )
-        for row in table.to_dict('records')
-    }
-
-
-def _text(value: Any) -> str:
-    if pd.isna(value):
-        return 'n/a'
-    return f'{value:g}' if isinstance(value, float) else str(value)

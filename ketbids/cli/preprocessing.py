@@ -11,6 +11,7 @@ from ketbids.cli import participant
 from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove_if_empty
 from ketbids.cli.listing import list_designs
 from ketbids.cli.needs import first_level_lacks
+from ketbids.cli.participantpages import write_pages
 from ketbids.cli.preflight import lacking_tools
 from ketbids.cli.progress import duration
 from ketbids.cli.publishing import publish, withdraw
@@ -99,7 +100,7 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     fit = is_chosen(settings, FIRST_LEVEL) and find_run_events(settings, model, ready)
     if not fit:
         participants = {session.participant for session in plan.sessions}
-        participant.write_pages(settings, participants, participants, unprepared)
+        write_pages(settings, participants, unprepared)
         return 1 if unprepared else 0
     return _fit(settings, model, plan, unprepared, verbosity=verbosity)
 

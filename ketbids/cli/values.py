@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ketbids.errors import InputError
+from ketbids.stats.noisemodels import HIGHEST_ORDER, model_order
+
 __all__ = ['count', 'high_pass', 'label', 'noise_model', 'path', 'percentage', 'positive_count']
 __all__ += ['share', 'size']
-
-#: Highest order of autoregressive noise; the lags of more are hardly estimable from one run.
-_HIGHEST_ORDER = 20
 
 
 def number(text: str, kind: type, lowest: float, inclusive: bool = True) -> Any:
@@ -84,9 +84,11 @@ def high_pass(text: str) -> str:
 
 def noise_model(text: str) -> str:
     """Take ``ols``, ``film``, or ``ar`` with an order."""
-    match = re.fullmatch(r'ols|film|ar([1-9][0-9]?)', text)
-    if match is None or int(match[1] or 1) > _HIGHEST_ORDER:
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is none of ols, ar1 to ar{_HIGHEST_ORDER}, film'
-        )
+    if text != 'film':
+        try:
+            model_order(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(
+                f'{text!r} is none of ols, ar1 to ar{HIGHEST_ORDER}, film'
+            ) from error
     return text

@@ -17,7 +17,7 @@ from ketbids.stats.eventrules import EventRules
 
 __all__ = ['Performance']
 
-_NEEDED = ('onset', 'status', 'stimulus', 'correct', 'responded', 'response_time')
+_NEEDED = ('onset', 'status', 'stimulus', 'correct', 'responded', 'response_time', 'note')
 
 
 class _PerformanceInputSpec(BaseInterfaceInputSpec):

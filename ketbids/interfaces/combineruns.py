@@ -18,9 +18,10 @@ from nipype.interfaces.base import (
 from ketbids.errors import InputError
 from ketbids.interfaces.fitspecs import STATISTICS, MapsOutputSpec
 from ketbids.io.cifti import assert_same_models, read_maps, write_maps
+from ketbids.io.preprocessed import AVERAGE_SURFACES
 from ketbids.stats.brainmodels import BrainModels
 
-__all__ = ['CombineRuns', 'assert_estimable']
+__all__ = ['CombineRuns', 'assert_estimable', 'joint_metadata']
 
 #: Fields of a sidecar that may differ from run to run.
 _BY_RUN = (
@@ -42,10 +43,19 @@ _PEAKS_DIFFER = (
 
 
 class _Part(NamedTuple):
-    """A contrast of one run: files that hold its values, and its sidecar."""
+    """A contrast of one run: number of the run, files that hold its values, its sidecar."""
 
+    run: int
     files: tuple[str, ...]
     sidecar: Mapping[str, Any]
+
+
+class _Run(NamedTuple):
+    """What sidecars tell of a run: its name, metadata of its maps, contrasts that it lacks."""
+
+    label: str
+    metadata: Mapping[str, Any]
+    reasons: Mapping[str, str]
 
 
 class _CombineRunsInputSpec(BaseInterfaceInputSpec):
@@ -60,7 +70,8 @@ class _CombineRunsInputSpec(BaseInterfaceInputSpec):
     f_sidecars = InputMultiObject(traits.List(traits.Dict), desc='per run')
     not_estimable = InputMultiObject(traits.Dict, desc='reasons of each run')
     series_files = traits.List(traits.Str, desc='time series of each run, for messages')
-    caveat = traits.Str(desc='what the sidecars of all maps say')
+    labels = traits.List(traits.Str, desc='names of the runs, for sidecars')
+    metadata = InputMultiObject(traits.Dict, desc='what the sidecars of the maps of each run say')
 
 
 class CombineRuns(SimpleInterface):
@@ -74,7 +85,7 @@ class CombineRuns(SimpleInterface):
 
     def _run_interface(self, runtime: Any) -> Any:
         i, cwd = self.inputs, Path(runtime.cwd)
-        caveat = i.caveat if isdefined(i.caveat) else ''
+        about = self._about(len(i.contrasts))
         runs = _by_name(i.contrasts, i.sidecars, i.effect, i.variance)
         f_runs = []
         if isdefined(i.f_contrasts):
@@ -92,10 +103,17 @@ class CombineRuns(SimpleInterface):
                 for statistic, values in maps.items():
                     path = cwd / f'{statistic}_{name}.dscalar.nii'
                     results[statistic].append(str(write_maps(path, {name: values}, models)))
-                results[described].append(_combined_sidecar(parts, maps[first], caveat))
+                results[described].append(_combined_sidecar(parts, maps[first], about))
         names = {'contrasts': list(_parts(runs)), 'f_contrasts': list(_parts(f_runs))}
         self._results.update(results, **names, density=models.density)
         return runtime
+
+    def _about(self, n_runs: int) -> list[_Run]:
+        i = self.inputs
+        labels = i.labels if isdefined(i.labels) else [f'run {n}' for n in range(1, n_runs + 1)]
+        metadata = i.metadata if isdefined(i.metadata) else [{}] * n_runs
+        reasons = i.not_estimable if isdefined(i.not_estimable) else [{}] * n_runs
+        return [_Run(*of_run) for of_run in zip(labels, metadata, reasons, strict=True)]
 
     def _series(self) -> list[str]:
         """Time series of the runs; without them, what messages can call the runs."""
@@ -172,10 +190,12 @@ def _by_name(
     """Contrasts of each run; several lists of files are one file each."""
     return [
         {
-            name: _Part(tuple(paths), sidecar)
+            name: _Part(run, tuple(paths), sidecar)
             for name, sidecar, *paths in zip(names, described, *lists, strict=True)
         }
-        for names, described, *lists in zip(contrasts, sidecars, *files, strict=True)
+        for run, (names, described, *lists) in enumerate(
+            zip(contrasts, sidecars, *files, strict=True)
+        )
     ]
 
 
@@ -239,15 +259,29 @@ def _assert_same_units(sidecars: Sequence[Mapping[str, Any]], series: Sequence[P
 
 
 def _combined_sidecar(
-    parts: Sequence[_Part], values: npt.NDArray[np.float64], caveat: str
+    parts: Sequence[_Part], values: npt.NDArray[np.float64], runs: Sequence[_Run]
 ) -> dict[str, Any]:
-    """Describe a map of several runs; what differs between them is a list, one entry per run."""
+    """Describe a map of several runs; what differs between them is a list, one entry per run.
+
+    Runs that the contrast cannot be estimated in have no entry but in ``RunsLeftOut``.
+    """
     sidecars = [part.sidecar for part in parts]
+    used = [part.run for part in parts]
+    name = sidecars[0].get('Contrast', '')
+    about = joint_metadata([runs[run].metadata for run in used])
+    caveat = about.get('Caveat', '')
     combined: dict[str, Any] = {
+        **about,
         **sidecars[0],
         'ConfoundColumns': _union(s.get('ConfoundColumns', ()) for s in sidecars),
         'GrayordinatesWithoutData': int(np.isnan(values).sum()),
         'Runs': len(sidecars),
+        'RunsUsed': [runs[run].label for run in used],
+        'RunsLeftOut': {
+            run.label: run.reasons.get(name, 'the contrast cannot be estimated')
+            for number, run in enumerate(runs)
+            if number not in used
+        },
         'Estimator': 'fixed effects',
     }
     for key in _SUMS:
@@ -270,6 +304,40 @@ def _combined_sidecar(
     if caveats:
         combined['Caveat'] = ' '.join(caveats)
     return combined
+
+
+def joint_metadata(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Join what the sidecars of several runs say of how their maps were made.
+
+    Parameters
+    ----------
+    runs : sequence of mapping
+        Of each run. ``Sources`` are joined; ``Caveat`` holds if it holds for all; other fields
+        that differ between runs become a list, one entry per run; of ``Preprocessing``,
+        ``Confounds``, ``Smoother`` and ``Surfaces`` what was used in any.
+    """
+    if not runs:
+        return {}
+    joint: dict[str, Any] = {}
+    for key in _union(runs):
+        values = [run[key] for run in runs if key in run]
+        if key == 'Sources':
+            joint[key] = _union(values)
+        elif key == 'Caveat':
+            joint |= {key: values[0]} if len(values) == len(runs) else {}
+        elif all(value == values[0] for value in values):
+            joint[key] = values[0]
+        elif key == 'Preprocessing':
+            joint[key] = ' and '.join(sorted(set(values)))
+        elif key == 'Confounds':
+            joint[key] = _union([' '.join(sets) or 'none'] for sets in values)
+        elif key == 'Surfaces':
+            joint[key] = AVERAGE_SURFACES
+        elif key == 'Smoother':
+            joint[key] = next(value for value in values if value != 'none')
+        else:
+            joint[key] = values
+    return joint
 
 
 def _union(lists: Iterable[Iterable[str]]) -> list[str]:

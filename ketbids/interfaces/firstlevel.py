@@ -20,6 +20,7 @@ from ketbids.io.tables import read_table
 from ketbids.io.weights import read_weights
 from ketbids.stats.brainmodels import BrainModels
 from ketbids.stats.glmresults import GlmFit
+from ketbids.stats.noisemodels import model_order
 from ketbids.stats.scaling import Scaling
 from ketbids.stats.whiteness import whiteness_maps, whiteness_summary
 
@@ -51,8 +52,10 @@ _QUALITY = (
 
 _WHITENESS = {
     'Description': 'What autocorrelation the noise model left. ljungBox: portmanteau statistic of '
-    'the innovations (Ljung and Box 1978), chi-square with PortmanteauDegreesOfFreedom where they '
-    'are white; ljungBoxLogP: -log10 of its p; lag1Before, lag1After: autocorrelation of the '
+    'the innovations (Ljung and Box 1978). Where they are white, it is chi-square with '
+    'PortmanteauDegreesOfFreedom if the noise model was not smoothed in space, and smaller if it '
+    'was: the test is conservative then, and rejects less than 5 % (about 1 % for AR(6) smoothed '
+    'by 5 mm). ljungBoxLogP: -log10 of its p; lag1Before, lag1After: autocorrelation of the '
     'residuals at lag 1 before and after whitening.',
     'Units': 'arbitrary',
 }
@@ -282,7 +285,6 @@ class FitGLM(SimpleInterface):
     output_spec = FitOutputSpec
 
     def _run_interface(self, runtime: Any) -> Any:
-        from ketbids.stats.autoregression import model_order
         from ketbids.stats.firstlevel import fit_glm
 
         i = self.inputs

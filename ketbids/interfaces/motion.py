@@ -1,7 +1,7 @@
 """How still a run is: framewise displacement, without breathing too, and DVARS."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ from ketbids.stats.confounds import current_names
 from ketbids.stats.motion import BREATHING, filtered_displacement, framewise_displacement
 from ketbids.stats.quality import MOTION_LIMIT, series_quality, summarize_motion
 
-__all__ = ['RunQuality', 'by_fact', 'motion_columns', 'motion_summary', 'plain_number']
+__all__ = ['RunQuality', 'by_fact', 'motion_columns', 'motion_summary']
+__all__ += ['movement_columns', 'plain_number']
 
 Floats = npt.NDArray[np.float64]
 
@@ -59,18 +60,8 @@ class RunQuality(SimpleInterface):
         i = self.inputs
         timing = run_timing(Path(i.series_file), paths(i.sidecars))
         n_volumes = timing.n_volumes
-        reasons: dict[str, str] = dict.fromkeys((_DISPLACEMENT, _FILTERED), _NO_MOVEMENT)
-        columns = {name: np.full(n_volumes, np.nan) for name in reasons}
-        own: dict[str, Floats] = {}
-        if isdefined(i.confounds_file):
-            path = Path(i.confounds_file)
-            columns, reasons, movement_lacks = _displacements(
-                path, n_volumes, i.origin, timing.repetition_time
-            )
-            own = _own(path, n_volumes) if i.origin == 'fmriprep' else {}
-            if movement_lacks and _DISPLACEMENT in own:
-                del reasons[_DISPLACEMENT]
-        columns |= own
+        path = Path(i.confounds_file) if isdefined(i.confounds_file) else None
+        columns, reasons, own = movement_columns(path, n_volumes, i.origin, timing.repetition_time)
         if _DVARS not in columns:
             columns[_DVARS], lacking = _dvars(Path(i.series_file), n_volumes)
             reasons |= {_DVARS: lacking} if lacking else {}
@@ -80,10 +71,44 @@ class RunQuality(SimpleInterface):
         )
         self._results.update(
             out_file=str(out_file),
-            dictionary=[_dictionary(i.descriptions, names, tuple(own), reasons)],
+            dictionary=[_dictionary(i.descriptions, names, own, reasons)],
             facts=_facts(columns, reasons),
         )
         return runtime
+
+
+def movement_columns(
+    path: Path | None, n_volumes: int, origin: Literal['hcp', 'fmriprep'], repetition_time: float
+) -> tuple[dict[str, Floats], dict[str, str], tuple[str, ...]]:
+    """Give what the table of confounds tells of the movement; nothing in it fails a run.
+
+    Parameters
+    ----------
+    path : Path or None
+        Confounds of the run, or ``Movement_Regressors.txt``.
+    n_volumes : int
+    origin : {'hcp', 'fmriprep'}
+        Who preprocessed the run.
+    repetition_time : float
+        Seconds; NaN if unknown.
+
+    Returns
+    -------
+    columns : dict of str to ndarray, shape (n_volumes,)
+        By name of the column; NaN what is not known.
+    reasons : dict of str to str
+        Why a column is NaN throughout.
+    own : tuple of str
+        Columns that fMRIPrep computed.
+    """
+    if path is None:
+        reasons = dict.fromkeys((_DISPLACEMENT, _FILTERED), _NO_MOVEMENT)
+        return {name: np.full(n_volumes, np.nan) for name in reasons}, reasons, ()
+    columns, reasons, lacking = _displacements(path, n_volumes, origin, repetition_time)
+    own = _own(path, n_volumes) if origin == 'fmriprep' else {}
+    if lacking and _DISPLACEMENT in own:
+        del reasons[_DISPLACEMENT]
+    return columns | own, reasons, tuple(own)
 
 
 def motion_columns(

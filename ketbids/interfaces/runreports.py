@@ -1,8 +1,10 @@
 """Figures of a run, and the sections of the participant's page."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
@@ -21,19 +23,17 @@ from ketbids.io.tables import read_table
 from ketbids.io.timing import run_timing
 from ketbids.reports import runparts
 from ketbids.reports.behaviourpart import behaviour_part
+from ketbids.reports.checkrecord import checks_record
 from ketbids.reports.page import Part, Picture, RunSection, SessionSection
 
 __all__ = ['DescribeRun', 'DescribeVisit', 'RunFigures']
 
 
-class _MovedInputSpec(TimedInputSpec):
+class _RunFiguresInputSpec(TimedInputSpec):
     confounds_file = File(exists=True, desc='table with the head movement; undefined: none')
     origin = traits.Enum('hcp', 'fmriprep', usedefault=True, desc='who preprocessed the run')
-    motion_file = File(exists=True, desc='table of RunQuality, one row per volume')
+    motion_file = File(exists=True, mandatory=True, desc='of RunQuality, one row per volume')
     quality = traits.Dict(desc='of the fit: autocorrelations, noise model, degrees of freedom')
-
-
-class _RunFiguresInputSpec(_MovedInputSpec):
     trials_file = File(exists=True, mandatory=True, desc='coded trials')
     design_file = File(exists=True, mandatory=True, desc='design matrix')
     contrasts_file = File(exists=True, mandatory=True, desc='what BuildRunDesign says')
@@ -64,9 +64,9 @@ class RunFigures(SimpleInterface):
             for name in i.conditions
         }
         drawn = {'design': design_figure(design, step, onsets=onsets)}
-        task = plan['checks']['correlations']['names']
-        if task:
-            drawn['correlations'] = correlation_figure(design, task)
+        correlations = _correlations(plan['checks']['correlations'])
+        if len(correlations):
+            drawn['correlations'] = correlation_figure(correlations)
         if isdefined(i.quality) and i.quality.get('Lags'):
             drawn['whiteness'] = whiteness_figure(i.quality)
         motion = self._motion(len(design), step)
@@ -79,33 +79,33 @@ class RunFigures(SimpleInterface):
     def _motion(self, n_volumes: int, step: float) -> bytes | None:
         from ketbids.reports.figures import motion_figure
 
-        movement, _ = _movement(self.inputs, n_volumes)
-        if movement is None:
+        i = self.inputs
+        if not isdefined(i.confounds_file):
             return None
-        columns: dict[str, Any] = {}
-        if isdefined(self.inputs.motion_file):
-            table = read_table(Path(self.inputs.motion_file))
-            columns = {str(name): table[name].to_numpy(float) for name in table.columns}
+        try:
+            movement = read_movement(Path(i.confounds_file), n_volumes, i.origin)
+        except InputError:  # the facts of the run say why: no reason to fail a fitted run
+            return None
+        table = read_table(Path(i.motion_file)).astype(float)
         return motion_figure(
             movement,
-            columns.get('framewise_displacement'),
-            filtered=columns.get('framewise_displacement_filtered'),
-            dvars=columns.get('dvars'),
+            table['framewise_displacement'],
+            filtered=table['framewise_displacement_filtered'],
+            dvars=table['dvars'],
             repetition_time=step,
         )
 
 
-def _movement(inputs: Any, n_volumes: int) -> tuple[pd.DataFrame | None, str]:
-    """Head movement for the page, or why it is not known: no reason to fail a fitted run."""
-    if not isdefined(inputs.confounds_file):
-        return None, 'there is no table of it'
-    try:
-        return read_movement(Path(inputs.confounds_file), n_volumes, inputs.origin), ''
-    except InputError as error:
-        return None, str(error)
+def _correlations(content: dict[str, Any]) -> pd.DataFrame:
+    """Correlations of the design, of the regressors of the task that vary."""
+    names, columns = content['names'], content['columns']
+    values = np.reshape(np.array(content['values'], dtype=float), (len(names), len(columns)))
+    table = pd.DataFrame(values, index=names, columns=columns)
+    constant = [name for name in names if not table.loc[name, name]]
+    return table.drop(index=constant, columns=constant)
 
 
-class _DescribeRunInputSpec(_MovedInputSpec):
+class _DescribeRunInputSpec(TimedInputSpec):
     title = traits.Str(mandatory=True, desc='heading')
     base_directory = traits.Str(mandatory=True, nohash=True, desc='what picture paths are below')
     trials_file = File(exists=True, mandatory=True)
@@ -120,11 +120,13 @@ class _DescribeRunInputSpec(_MovedInputSpec):
     pictures = traits.Either(traits.Str, traits.List(traits.Str), mandatory=True)
     maps = traits.Either(traits.Str, traits.List(traits.Str), desc='pictures')
     series_notes = traits.List(traits.Str, desc='of the time series')
-    motion_facts = traits.Dict(desc='facts of RunQuality')
+    quality = traits.Dict(desc='of the fit: autocorrelations, noise model, degrees of freedom')
+    motion_facts = traits.Dict(mandatory=True, desc='facts of RunQuality')
 
 
 class _DescribeRunOutputSpec(TraitedSpec):
     out_file = File(exists=True, desc='section of the page')
+    design_sidecar = traits.List(traits.Dict, desc='checks of the design, for its sidecar')
 
 
 class DescribeRun(SimpleInterface):
@@ -149,6 +151,7 @@ class DescribeRun(SimpleInterface):
         visit = SessionSection(session_id='', runs=(section,))
         out_file = write_json(Path(runtime.cwd) / 'run.json', visit.to_dict())
         self._results['out_file'] = str(out_file)
+        self._results['design_sidecar'] = [{'Checks': checks_record(plan)}]
         return runtime
 
     def _parts(self, plan: dict[str, Any]) -> list[Part]:
@@ -175,7 +178,7 @@ class DescribeRun(SimpleInterface):
             ('Smoothing', i.smoothing),
             *runparts.fit_facts(sidecars, quality),
             ('Confounds in the model', self._confounds(plan)),
-            *self._motion_facts(timing.n_volumes),
+            *runparts.motion_facts(i.motion_facts),
         ]
 
     def _confounds(self, plan: dict[str, Any]) -> str:
@@ -184,24 +187,12 @@ class DescribeRun(SimpleInterface):
             return 'none (FIX)' if i.denoised else 'none'
         return f'{", ".join(i.sets)}: {len(plan["confounds"])} regressors'
 
-    def _motion_facts(self, n_volumes: int) -> list[tuple[str, str]]:
-        from ketbids.stats.motion import framewise_displacement
-        from ketbids.stats.quality import summarize_motion
-
-        if isdefined(self.inputs.motion_facts) and self.inputs.motion_facts:
-            return runparts.motion_facts(self.inputs.motion_facts)
-        movement, why = _movement(self.inputs, n_volumes)
-        if movement is None:
-            return [('Head movement', f'unknown: {why}')]
-        moved = framewise_displacement(movement.to_numpy(), rotation_unit='deg')
-        return runparts.motion_facts({'MeanFramewiseDisplacement': summarize_motion(moved).mean})
-
     def _warnings(self, plan: dict[str, Any]) -> list[str]:
         i = self.inputs
         sidecars = i.maps_sidecars if isdefined(i.maps_sidecars) else []
         return [
             *plan['notes'],
-            *(m['text'] for m in plan['checks']['messages'] if m['level'] != 'ok'),
+            *(m['text'] for m in plan['checks']['messages'] if m['level'] in ('warn', 'alarm')),
             *runparts.empty_grayordinates(sidecars),
             *(i.series_notes if isdefined(i.series_notes) else []),
         ]
@@ -213,27 +204,34 @@ class _DescribeVisitInputSpec(BaseInterfaceInputSpec):
     runs = traits.List(File(exists=True), mandatory=True, desc='sections of the runs')
     contrasts = traits.List(traits.Str, desc='of the combined runs')
     maps = traits.Either(traits.Str, traits.List(traits.Str), desc='pictures of combined runs')
+    maps_sidecars = traits.List(traits.Dict, desc='metadata of these maps')
     messages = traits.List(traits.Str, desc='what was left out')
     performance_file = File(exists=True, desc='behaviour, of Performance; undefined: none')
+
+
+class _DescribeVisitOutputSpec(TraitedSpec):
+    out_file = File(exists=True, desc='section of the page')
 
 
 class DescribeVisit(SimpleInterface):
     """Join the sections of a visit's runs."""
 
     input_spec = _DescribeVisitInputSpec
-    output_spec = _DescribeRunOutputSpec
+    output_spec = _DescribeVisitOutputSpec
 
     def _run_interface(self, runtime: Any) -> Any:
         i = self.inputs
         parts = [SessionSection.from_dict(read_json(Path(path))) for path in i.runs]
         behaviour, flags = None, list[str]()
+        sidecars = i.maps_sidecars if isdefined(i.maps_sidecars) else []
+        captions = [runparts.runs_caption(sidecar) for sidecar in sidecars]
         if isdefined(i.performance_file):
             table = read_table(Path(i.performance_file))
             behaviour, flags = behaviour_part(table)
         section = SessionSection(
             session_id=i.session_id,
             runs=tuple(run for part in parts for run in part.runs),
-            maps=tuple(_maps(i, 'z, all runs')),
+            maps=tuple(_maps(i, 'z, runs together', captions)),
             messages=(*(i.messages if isdefined(i.messages) else ()), *flags),
             behaviour=behaviour,
         )
@@ -242,13 +240,13 @@ class DescribeVisit(SimpleInterface):
         return runtime
 
 
-def _maps(inputs: Any, what: str) -> list[Picture]:
+def _maps(inputs: Any, what: str, captions: Sequence[str] = ()) -> list[Picture]:
     """Pictures of maps, which Nipype hands on as one text or as a list."""
     maps = inputs.maps if isdefined(inputs.maps) else []
     maps = [maps] if isinstance(maps, str) else maps
     names = inputs.contrasts if isdefined(inputs.contrasts) else []
     root = Path(inputs.base_directory)
     return [
-        Picture(Path(path).relative_to(root).as_posix(), f'{name}: {what}')
-        for name, path in zip(names, maps, strict=True)
+        Picture(Path(path).relative_to(root).as_posix(), f'{name}: {what}', caption=caption)
+        for name, path, caption in zip(names, maps, captions or [''] * len(maps), strict=True)
     ]

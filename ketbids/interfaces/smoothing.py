@@ -12,7 +12,7 @@ from nipype.interfaces.base import (
 )
 
 from ketbids.interfaces.series import read_surfaces, with_data
-from ketbids.io.cifti import read_series, series_models, write_series
+from ketbids.io.cifti import read_series, series_models, write_series_parts
 from ketbids.io.weights import read_weights, write_weights
 
 __all__ = ['SmoothSeries', 'SmoothingWeights']
@@ -73,16 +73,18 @@ class SmoothSeries(SimpleInterface):
     output_spec = _SmoothSeriesOutputSpec
 
     def _run_interface(self, runtime: Any) -> Any:
-        from ketbids.stats.smoothing import apply_smoothing
+        from ketbids.stats.smoothing import smoothed_parts
 
         path = Path(self.inputs.in_file)
         series = read_series(path)
         weights = read_weights(Path(self.inputs.weights_file), series.models, path)
         filled = with_data(series.data, path)
-        smoothed = apply_smoothing(
+        smoothed = smoothed_parts(
             weights.matrix, series.data, valid=filled, threads=self.inputs.num_threads
         )
         out_file = Path(runtime.cwd) / 'smoothed.dtseries.nii'
-        write_series(out_file, smoothed, series.models, series.repetition_time)
+        write_series_parts(
+            out_file, smoothed, len(series.data), series.models, series.repetition_time
+        )
         self._results['out_file'] = str(out_file)
         return runtime

@@ -103,13 +103,14 @@ def read_trials(
         The events cannot be read, coded, or belong to another run; it names the file.
     """
     from ketbids.stats.events import code_trials, count_rows
-    from ketbids.stats.runevents import filled_durations, odd_response_times, place_in_run
+    from ketbids.stats.responsecheck import absent_responses, odd_response_times
+    from ketbids.stats.runevents import filled_durations, place_in_run
 
     events = read_events(events_file)
     run = (timing.n_volumes, timing.repetition_time)
     try:
         coded = code_trials(events, rules)
-        odd = odd_response_times(rules, coded)
+        odd = (*odd_response_times(rules, coded), *absent_responses(events, rules, coded))
         placed = place_in_run(coded, *run, drop_volumes=drop_volumes, series=series)
     except InputError as error:
         raise InputError(f'{events_file}: {error}') from error

@@ -9,7 +9,7 @@ import pandas as pd
 from ketbids.errors import InputError
 from ketbids.io.tables import read_table
 
-__all__ = ['find_performance', 'read_performance']
+__all__ = ['find_performance', 'read_performance', 'remove_group_tables']
 
 _TABLE = re.compile(
     r'sub-(?P<participant_id>[A-Za-z0-9]+)(?:_ses-(?P<session_id>[A-Za-z0-9]+))?'
@@ -76,3 +76,18 @@ def read_performance(
         rows.append({column: whole.iloc[0][column] for column in columns})
     values = pd.DataFrame(rows, columns=list(columns), index=found.index)
     return pd.concat([found, values], axis='columns')
+
+
+def remove_group_tables(output_dir: Path, stems: Collection[str]) -> list[str]:
+    """Remove tables of the group that an earlier call left, with their data dictionaries.
+
+    Returns
+    -------
+    list of str
+        Names of the files that were there, below `output_dir`.
+    """
+    names = [f'group/{stem}{ending}' for stem in stems for ending in ('.tsv', '.json')]
+    found = [name for name in names if (Path(output_dir) / name).is_file()]
+    for name in found:
+        (Path(output_dir) / name).unlink()
+    return found

@@ -40,8 +40,12 @@ _LATE = 'isiPress.rt'
 _USED = {*_NEEDED, *_COUNTERS.values(), 'prepotency', 'nogoCondition', 'stim', _LATE}
 #: A press may be logged a little before the shape that it belongs to (s).
 _BEFORE = 0.5
+#: Nobody presses faster than this (s).
+_FASTEST = 0.05
 #: After the last shape, presses are taken for as long as this (s).
 _AFTER_LAST = 10.0
+#: Nobody shows shapes as rarely as this (s).
+_LONGEST_SPACING = 100.0
 #: Shapes whose durations differ by more than this from what is written are told (s).
 _UNLIKE = 0.05
 
@@ -110,7 +114,7 @@ def read_carit(
         The file is not such a table, or a cell cannot be: the message names line and column.
     """
     log = WideLog.read(path, _KIND, _NEEDED, _USED)
-    trials = log.where(np.nan_to_num(log.numbers('trialNum')) != 0)
+    trials = log.where(_numbered(log))
     if not len(trials):
         raise InputError(f'{path} has no trial: trialNum is empty or 0 in every row.')
     shown = ~np.isnan(trials.numbers('shapeStartTime'))
@@ -120,6 +124,7 @@ def read_carit(
     trials = trials.where(shown)
     start = trials.numbers('shapeStartTime')
     _check_order(trials, start)
+    _check_unit(trials, start)
     kind = _kinds(trials)
     outcome = _outcomes(trials, kind)
     length = np.append(np.diff(start), _AFTER_LAST)
@@ -148,9 +153,44 @@ def read_carit(
             'trial_number': trials.numbers('trialNum').astype(int),
         }
     )
+    notes += [*_repeated_numbers(trials), *_before_shape(trials, press)]
     notes += [*odd, *more, *_disagreements(trials, outcome, press), *_late_note(trials, use_late)]
     notes += [*_counter_notes(trials, outcome), *_duration_note(trials, start, duration)]
     return NewEvents(table, dict(_COLUMNS), tuple(notes))
+
+
+def _numbered(log: WideLog) -> _Mask:
+    """Rows that are trials: numbered from 1."""
+    number = np.nan_to_num(log.numbers('trialNum'))
+    odd = np.flatnonzero((number != np.round(number)) | (number < 0))
+    if len(odd):
+        row = int(odd[0])
+        raise log.error(
+            row,
+            f'trialNum is {log.texts("trialNum")[row]}; it must be a whole number, 1 or more (0 '
+            'or empty: no trial).',
+        )
+    return number != 0
+
+
+def _repeated_numbers(trials: WideLog) -> list[str]:
+    again = pd.Series(trials.numbers('trialNum')).duplicated().to_numpy()
+    if not again.any():
+        return []
+    return [
+        f'trials with the number (trialNum) of an earlier one, kept: {int(again.sum())} '
+        f'({trials.named(again)}); are there two runs in the file?'
+    ]
+
+
+def _before_shape(trials: WideLog, press: _Times) -> list[str]:
+    before = press < 0
+    if not before.any():
+        return []
+    return [
+        f'presses before their shape, which have a response_time below 0 and count in no window: '
+        f'{int(before.sum())} ({trials.named(before)})'
+    ]
 
 
 def _first(text: str | None) -> str | None:
@@ -181,6 +221,16 @@ def _check_order(trials: WideLog, start: _Times) -> None:
             f'the trial starts at {start[row + 1]:g} s, not after that of line '
             f'{trials.lines[row]} ({start[row]:g} s): the file holds two runs, or lines were '
             'moved.',
+        )
+
+
+def _check_unit(trials: WideLog, start: _Times) -> None:
+    spacing = float(np.median(np.diff(start))) if len(start) > 1 else 0.0
+    if spacing > _LONGEST_SPACING:
+        raise InputError(
+            f'{trials.path}: by shapeStartTime, a shape is shown every {spacing:g} s (median): '
+            'these are milliseconds. The CARIT program writes seconds: divide all times of the '
+            'file by 1000.'
         )
 
 
@@ -237,10 +287,17 @@ def _presses(
             row,
             f'{_PRESS} is {time[row]:g}, but the shape starts at {start[row]:g} s and the next '
             f'one {length[row]:.3g} s later: as a time since the start of the {_SINCE[best]} it '
-            f'does not belong to this trial. Correct the line, or give --response-clock {best} '
-            'to take it as it is.',
+            f'does not belong to this trial. {_advice(time[row], start[row], length[row], best)}',
         )
     return by[chosen[0]], []
+
+
+def _advice(time: float, start: float, length: float, best: str) -> str:
+    """Say what to do about a time of a press that fits no clock."""
+    thousandth = time / 1000
+    if _FASTEST <= thousandth <= length or -_BEFORE <= thousandth - start <= length:
+        return 'It looks like milliseconds; the CARIT program writes seconds: divide it by 1000.'
+    return f'Correct the line, or give --response-clock {best} to take it as it is.'
 
 
 def _by_clock(

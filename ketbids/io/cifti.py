@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ketbids.errors import InputError
-from ketbids.io.files import write_bytes
+from ketbids.io.files import write_bytes, write_parts
 from ketbids.stats.brainmodels import BrainModels
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     'write_labels',
     'write_maps',
     'write_series',
+    'write_series_parts',
 ]
 
 
@@ -355,8 +356,42 @@ def write_series(
 
     A TR of NaN is written as 0.
     """
-    rows = (0.0, float(np.nan_to_num(repetition_time)), np.shape(data)[0])
-    return _write(target, data, 'SERIES', rows, models)
+    return _write(target, data, 'SERIES', _rows(np.shape(data)[0], repetition_time), models)
+
+
+def write_series_parts(
+    target: Path,
+    parts: Iterable[npt.NDArray[np.floating]],
+    n_volumes: int,
+    models: BrainModels,
+    repetition_time: float,
+) -> Path:
+    """Write a series as `write_series` does, from parts (n_volumes, some grayordinates) in order.
+
+    Each is written before the next one is asked for.
+
+    Raises
+    ------
+    ValueError
+        The parts are not all grayordinates of `models`; nothing is written.
+    """
+
+    def content() -> Iterator[bytes | memoryview]:
+        yield _head('SERIES', _rows(n_volumes, repetition_time), models)
+        found = 0
+        for part in parts:
+            if len(part) != n_volumes:
+                raise ValueError(f'{len(part)} volumes instead of {n_volumes}')
+            found += part.shape[1]
+            yield np.asarray(part, '<f4').ravel(order='F').data
+        if found != len(models):
+            raise ValueError(f'{found} grayordinates instead of {len(models)}')
+
+    return write_parts(target, content())
+
+
+def _rows(n_volumes: int, repetition_time: float) -> tuple[float, float, int]:
+    return 0.0, float(np.nan_to_num(repetition_time)), n_volumes
 
 
 def write_maps(target: Path, maps: Mapping[str, npt.ArrayLike], models: BrainModels) -> Path:

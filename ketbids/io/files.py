@@ -27,6 +27,7 @@ __all__ = [
     'warn_without_locks',
     'write_bytes',
     'write_json',
+    'write_parts',
     'write_text',
     'written_aside',
 ]
@@ -179,8 +180,13 @@ def _signals_held() -> Iterator[None]:
 
 def write_bytes(target: Path, *content: bytes | memoryview) -> Path:
     """Write bytes, one part after the other, whole or not at all."""
+    return write_parts(target, content)
+
+
+def write_parts(target: Path, parts: Iterable[bytes | memoryview]) -> Path:
+    """Write parts as they come, each done with before the next is asked for; all or nothing."""
     with written_aside(target) as aside, aside.open('wb') as file:
-        for part in content:
+        for part in parts:
             file.write(part)
     return Path(target)
 

@@ -11,12 +11,15 @@ import pandas as pd
 from ketbids.errors import InputError
 from ketbids.io.carit import OUTCOMES, SPLITS
 from ketbids.io.newevents import NewEvents, decoded
+from ketbids.stats.eventcells import MISSING, cell_text
 
 __all__ = ['find_evs', 'read_evs']
 
 _KIND = 'text with three numbers in each line: onset, duration, weight'
 #: HCP's folders of EVs have the time of the first volume in a file of this name.
 _SYNC = 'Sync.txt'
+#: No run is as long as this (s).
+_LONGEST_RUN = 3 * 3600.0
 _CARIT = re.compile(
     r'(?P<outcome>' + '|'.join(OUTCOMES) + r')'
     r'(?:_(?P<prepotency>\d+)go|_(?P<nogo_condition>neutralNogo|prevRewNogo))?'
@@ -82,6 +85,11 @@ def read_evs(evs: Mapping[str, Path]) -> NewEvents:
     """
     rows, notes = [], []
     for name, path in evs.items():
+        if cell_text(name) == MISSING:
+            raise InputError(
+                f'{path}: an EV cannot be named {name or "(nothing)"}, which is read as no value: '
+                'give NAME=FILE.'
+            )
         events, zeros = _read(path)
         rows += [(*event, name) for event in events]
         notes.append(f'{name}: {len(events)} events' + ('' if events else ' (an empty EV)'))
@@ -92,6 +100,7 @@ def read_evs(evs: Mapping[str, Path]) -> NewEvents:
         raise InputError(f'There is no event in any of {", ".join(map(str, evs.values()))}.')
     table = pd.DataFrame(rows, columns=['onset', 'duration', 'weight', 'line', 'ev'])
     table = table.sort_values('onset', kind='stable', ignore_index=True)
+    notes += _late(table)
     matched = {name: _CARIT.fullmatch(name) for name in evs}
     carit = all(match is not None for match in matched.values())
     notes += _twins(table, evs, refuse=carit)
@@ -149,6 +158,17 @@ def _value(where: str, kind: str, word: str) -> float:
     if not np.isfinite(value):
         raise InputError(f'{where}: the {kind} is {word!r}, which is not a number.')
     return value
+
+
+def _late(table: pd.DataFrame) -> list[str]:
+    """Find onsets of a unit that FSL does not have."""
+    last = float(table['onset'].max())
+    if last <= _LONGEST_RUN:
+        return []
+    return [
+        f'the last event starts at {last:g} s, which is {last / 3600:.3g} hours: FSL has seconds; '
+        'if these are milliseconds, divide onsets and durations by 1000'
+    ]
 
 
 def _twins(table: pd.DataFrame, evs: Mapping[str, Path], *, refuse: bool) -> list[str]:

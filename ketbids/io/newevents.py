@@ -1,7 +1,8 @@
 """Events files of BIDS that are made from the files of other programs."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,12 @@ __all__ = ['NewEvents', 'check_target', 'decoded', 'placed', 'write_events']
 
 #: Onsets are rounded to it: a microsecond.
 _DIGITS = 6
-_ENDING = '_events.tsv'
+#: Name of the events of a run.
+_NAME = re.compile(
+    r'sub-[0-9A-Za-z+]+(_ses-[0-9A-Za-z+]+)?_task-[0-9A-Za-z+]+(_[a-z]+-[0-9A-Za-z+]+)*'
+    r'_events\.tsv',
+    re.ASCII,
+)
 
 
 class NewEvents(NamedTuple):
@@ -87,19 +93,36 @@ def placed(new: NewEvents, *, offset: float, dropped_volumes: int, step: float) 
     )
 
 
-def check_target(target: Path, *, overwrite: bool) -> None:
+def check_target(target: Path, sources: Iterable[Path], *, overwrite: bool) -> None:
     """Refuse a name that is not one of an events file, or that is taken.
+
+    Parameters
+    ----------
+    target : Path
+    sources : iterable of Path
+        Files that are read: they are never replaced.
+    overwrite : bool
+        Other files may be.
 
     Raises
     ------
     UsageError
     """
-    if not target.name.endswith(_ENDING) or target.name == _ENDING:
+    if not _NAME.fullmatch(target.name):
         raise UsageError(
-            f'{target}: the name must end in {_ENDING}, as in '
-            'sub-01_ses-TP1_task-carit_run-01_events.tsv.'
+            f'{target}: the name must be that of the events of a run in BIDS, sub-<label>, maybe '
+            'ses-<label>, task-<label> and more, and must end in _events.tsv, as in '
+            'sub-01_ses-TP1_task-carit_run-01_events.tsv; labels are letters and digits.'
         )
-    for path in (target, target.with_suffix('.json')):
+    written = (target, target.with_suffix('.json'))
+    for source in sources:
+        for path in written:
+            if path.exists() and source.exists() and path.samefile(source):
+                raise UsageError(
+                    f'{path} is the same file as {source}, which is to be read: give another '
+                    'name; nothing was written.'
+                )
+    for path in written:
         if os.path.lexists(path) and not overwrite:
             raise UsageError(
                 f'{path} exists already. Give --overwrite to replace it, or another name; '

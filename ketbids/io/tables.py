@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -77,10 +77,19 @@ def read_texts(path: Path, required: tuple[str, ...] = ()) -> pd.DataFrame:
     if missing:
         raise InputError(
             f'{path} lacks the column {", ".join(missing)}; it has {", ".join(header)}.'
+            f'{_separator(header, missing)}'
         )
     return pd.DataFrame(
         [[row[i] for i in named] for row in cells], columns=header, index=lines, dtype='str'
     )
+
+
+def _separator(header: Sequence[str], missing: Sequence[str]) -> str:
+    """Say so if columns are apart, but not by tabs."""
+    for sign, name in ((',', 'commas'), (';', 'semicolons'), (None, 'blanks')):
+        if any(set(missing) & {word.strip() for word in cell.split(sign)} for cell in header):
+            return f' Its columns are separated by {name}: put one tab between them instead.'
+    return ''
 
 
 def read_header(path: Path) -> list[str]:

@@ -7,9 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ketbids.errors import InputError
 from ketbids.io.files import read_json, write_json
@@ -36,18 +36,35 @@ _HANDLED = {
     )
 }
 
+#: Errors of what a table holds. Events are read by ketbids itself, which is as strict, names row
+#: and column, and knows what the model file puts right (`Units`, `Rename`).
+_CONTENT = ('TSV_', 'EMPTY_FILE', 'INVALID_FILE_ENCODING')
+_EVENTS = '_events.tsv'
+
 
 class Issue(NamedTuple):
-    """An error that the validator found: its code, and the file below the dataset."""
+    """An error that the validator found: its code, the file below the dataset, line and words."""
 
     code: str
     location: str
+    line: str = ''
+    detail: str = ''
 
     @property
     def participant(self) -> str:
         """Label of the participant whose file it is; empty for the dataset as a whole."""
         first = self.location.lstrip('/').split('/')[0]
         return first.removeprefix('sub-') if first.startswith('sub-') else ''
+
+    @property
+    def of_events(self) -> bool:
+        """Whether it is about the content of an events file."""
+        return self.location.endswith(_EVENTS) and self.code.startswith(_CONTENT)
+
+    def __str__(self) -> str:
+        line = f', line {self.line}' if self.line else ''
+        detail = f': {self.detail}' if self.detail else ''
+        return f'{self.code} ({self.location or "dataset"}{line}{detail})'
 
 
 class Findings(NamedTuple):
@@ -71,11 +88,7 @@ def run_validator(
     try:
         output = _output(arguments, time_limit)
         issues = json.loads(output)['issues']['issues']
-        errors = [
-            Issue(str(issue['code']), str(issue.get('location') or ''))
-            for issue in issues
-            if issue['severity'] == 'error'
-        ]
+        errors = [_issue(issue) for issue in issues if issue['severity'] == 'error']
         n_warnings = sum(issue['severity'] == 'warning' for issue in issues)
     except OSError as error:
         logger.warning('%s cannot be run (%s): not validated.', command, error.strerror)
@@ -87,6 +100,16 @@ def run_validator(
         logger.warning('%s said nothing that can be understood: not validated.', command)
         return None
     return Findings([e for e in errors if not e.location.endswith(_NOT_READ)], n_warnings)
+
+
+def _issue(issue: Mapping[str, Any]) -> Issue:
+    words = [' '.join(str(issue.get(key) or '').split()) for key in ('subCode', 'issueMessage')]
+    return Issue(
+        str(issue['code']),
+        str(issue.get('location') or ''),
+        str(issue.get('line') or ''),
+        ' '.join(filter(None, words)),
+    )
 
 
 def _output(arguments: list[str], time_limit: float) -> bytes:
@@ -152,7 +175,15 @@ def check_dataset(
     for error in errors:
         if error.code in _HANDLED:
             logger.warning('%s: %s', bids_dir, _HANDLED[error.code])
-    counted = [error for error in errors if error.code not in _HANDLED]
+    wanted = {*participants, ''}
+    if events := [e for e in errors if e.of_events and e.participant in wanted]:
+        logger.warning(
+            '%s: the validator objects to %s. ketbids reads events itself: a run whose events it '
+            'cannot read or repair fails alone.',
+            bids_dir,
+            _listed(events),
+        )
+    counted = [error for error in errors if error.code not in _HANDLED and not error.of_events]
     if common := [error for error in counted if not error.participant]:
         raise InputError(_complaint(bids_dir, common))
     return {
@@ -163,14 +194,18 @@ def check_dataset(
 
 
 def _complaint(bids_dir: Path, errors: Collection[Issue]) -> str:
-    """Say what is wrong: each kind of error once per file."""
-    distinct = list(dict.fromkeys((e.code, e.location or 'dataset') for e in errors))
-    shown = ', '.join(f'{code} ({place})' for code, place in distinct[:_SHOWN])
-    more = f' and {len(distinct) - _SHOWN} more' if len(distinct) > _SHOWN else ''
+    """Say what is wrong, and what to do."""
     return (
-        f'{bids_dir} is not valid BIDS: {shown}{more}. Correct it ("{_COMMAND} {bids_dir}" '
+        f'{bids_dir} is not valid BIDS: {_listed(errors)}. Correct it ("{_COMMAND} {bids_dir}" '
         'says more), or give --skip-bids-validation to go on.'
     )
+
+
+def _listed(errors: Collection[Issue]) -> str:
+    """Name each kind of error once per file, with the first line that has it."""
+    distinct = list({(e.code, e.location): e for e in reversed(list(errors))}.values())[::-1]
+    more = f' and {len(distinct) - _SHOWN} more' if len(distinct) > _SHOWN else ''
+    return ', '.join(map(str, distinct[:_SHOWN])) + more
 
 
 def _recorded(record: Path, bids_dir: Path, participants: Collection[str]) -> list[Issue] | None:
@@ -183,7 +218,9 @@ def _recorded(record: Path, bids_dir: Path, participants: Collection[str]) -> li
         same = content['Dataset'] == str(bids_dir) and all(
             stamps.get(label) == _stamp(bids_dir, label) for label in ('', *participants)
         )
-        return [Issue(*map(str, error)) for error in content['Errors']] if same else None
+        # One of an earlier version says less of each.
+        whole = all(len(error) == len(Issue._fields) for error in content['Errors'])
+        return [Issue(*map(str, e)) for e in content['Errors']] if same and whole else None
     except (InputError, LookupError, TypeError, AttributeError):
         return None
 

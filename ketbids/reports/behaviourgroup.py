@@ -34,9 +34,10 @@ WORDS = {
 _METHODS = (
     'Each row is the linear model of one analysis, with its participants, covariates and '
     'contrast, applied to one measure: two-sided t-tests, not permutations; p Holm is corrected '
-    'over the measures of the analysis, not over the analyses. Whoever lacks a value is left out '
-    "of the test of that measure. d' and the criterion have the log-linear correction (0.5 added "
-    'to the presses and 1 to the trials of each kind).'
+    'over the measures of the analysis, not over the analyses. Analyses of a mean (not of a '
+    'difference) have no p where a mean of 0 is no question: response times and shares. Whoever '
+    "lacks a value is left out of the test of that measure. d' and the criterion have the "
+    'log-linear correction (0.5 added to the presses and 1 to the trials of each kind).'
 )
 
 
@@ -51,7 +52,7 @@ class BehaviourSection:
     tests : Table, optional
         The group analyses of every measure.
     flagged : Table, optional
-        Sessions that break a validity rule.
+        Sessions that break a validity rule, or of which this cannot be told.
     words : tuple of str
         How the tests were made.
     messages : tuple of str
@@ -103,15 +104,15 @@ def behaviour_section(
         (False, *[True] * len(columns)),
         'Mean (standard deviation; n where it is not that of the heading)',
     )
-    doubtful = table[table['valid'].eq(False)]
+    doubtful = table[table['invalid_reason'].notna()]
     shown = doubtful[['participant_id', 'session_id', 'invalid_reason', 'excluded']]
     return BehaviourSection(
         summary=summary,
         tests=_tests(tests) if len(tests) else None,
         flagged=Table.from_frame(
             shown.replace('', None).rename(columns={'invalid_reason': 'reason'}),
-            caption='Sessions in which the task may not have been done; they stay in the analyses '
-            'unless they are excluded',
+            caption='Sessions in which the task may not have been done, or of which this cannot '
+            'be told; they stay in the analyses unless they are excluded',
         )
         if len(shown)
         else None,

@@ -10,13 +10,17 @@ from ketbids.reports.tables import Table
 
 __all__ = ['behaviour_part']
 
+_DOUBT = 'The task may not have been done'
+_NOT_KNOWN = 'Behaviour does not tell whether the task was done'
 _SHARE, _TIME = 'share', 'time'
 #: Rows of the table: heading, column of the numerator or value, and kind or column of the total.
 _ROWS = (
     ('Go trials with a correct response', 'n_correct_go', 'n_go'),
     ('NoGo trials without a response', 'n_correct_nogo', 'n_nogo'),
-    ('Go trials without a response (omissions)', 'n_omissions', 'n_go'),
+    ('Go trials without a response in the window (omissions)', 'n_omissions', 'n_go'),
+    ('Of them with a response outside of the window', 'n_outside', 'n_omissions'),
     ('NoGo trials with a response (commission errors)', 'n_commissions', 'n_nogo'),
+    ('Rows of events that are of no kind of trial', 'n_unmatched', 0),
     ('Accuracy, all trials', 'accuracy', _SHARE),
     ('Response time, correct Go: mean (s)', 'rt_correct_go_mean', _TIME),
     ('Response time, correct Go: median (s)', 'rt_correct_go_median', _TIME),
@@ -32,8 +36,9 @@ _ROWS = (
 _WORDS = (
     'Did the participant do the task? Worry if Go accuracy is low, if there are few NoGo trials '
     "without a response, or if d' is near 0 (responses do not depend on the stimulus). A negative "
-    'criterion is a readiness to press. n/a: it cannot be computed, the file of behaviour says '
-    'why.'
+    'criterion is a readiness to press. Rows of no kind of trial may be misspelt types, that the '
+    'counts lack: see Rename and Ignore of the model file. n/a: it cannot be computed, the file '
+    'of behaviour says why.'
 )
 
 
@@ -49,7 +54,8 @@ def behaviour_part(performance: pd.DataFrame) -> tuple[Part, list[str]]:
     -------
     part : Part
     flags : list of str
-        A sentence for each run, or the session, that breaks a rule of the model file.
+        A sentence for each run, or the session, that breaks a rule of the model file, or of which
+        this cannot be told.
     """
     runs = performance.to_dict('records')
     # A session of one run is that run.
@@ -63,10 +69,10 @@ def behaviour_part(performance: pd.DataFrame) -> tuple[Part, list[str]]:
         ('', *names), tuple(rows), (False, *[True] * len(names)), 'How the task was done'
     )
     flags = [
-        f'The task may not have been done{"" if len(runs) == 1 else f" ({name})"}: '
-        f'{run["invalid_reason"]}.'
+        f'{_DOUBT if _is(run.get("valid"), False) else _NOT_KNOWN}'
+        f'{"" if len(runs) == 1 else f" ({name})"}: {run["invalid_reason"]}.'
         for run, name in zip(runs, names, strict=True)
-        if _is(run.get('valid'), False)
+        if not _missing(run.get('invalid_reason'))
     ]
     return Part('Behaviour', _WORDS, table), flags
 
@@ -99,7 +105,7 @@ def _cell(run: dict[Any, Any], value: str, kind: str | int) -> str:
 
 def _valid(run: dict[Any, Any]) -> str:
     if _missing(run.get('valid')):
-        return 'no rule'
+        return 'no rule' if _missing(run.get('invalid_reason')) else 'not known'
     return 'yes' if _is(run['valid'], True) else 'doubtful'
 
 

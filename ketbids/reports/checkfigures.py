@@ -23,21 +23,17 @@ _BAR = 16
 _NARROW, _WIDE = 46, 64
 #: From blue over white to red-brown: signs can be told with every common colour vision.
 _COLOURS = 'RdBu_r'
-#: Share of a column's height by which it must vary.
-_CONSTANT = 1e-9
 
 
 def correlation_figure(
-    matrix: pd.DataFrame, task: Sequence[str], *, title: str = 'Correlation of regressors'
+    correlations: pd.DataFrame, *, title: str = 'Correlation of regressors'
 ) -> bytes:
     """Draw the correlations of the task's regressors with each other and with all others.
 
     Parameters
     ----------
-    matrix : DataFrame, shape (n_volumes, n_columns)
-        Design matrix. Columns that don't vary are left out.
-    task : sequence of str
-        Regressors of the task.
+    correlations : DataFrame, shape (n_task, n_task + n_others)
+        Regressors of the task down, the same and all others across.
     title : str
         Title of the figure.
 
@@ -46,13 +42,11 @@ def correlation_figure(
     bytes
         A PNG, 1600 pixels wide.
     """
-    spread, size = np.ptp(matrix.to_numpy(float), axis=0), np.abs(matrix.to_numpy(float)).max(0)
-    varying = list(matrix.columns[spread > _CONSTANT * size])
-    rows = [c for c in task if c in varying]
-    others = [c for c in varying if c not in task]
+    rows = list(correlations.index)
+    others = [name for name in correlations.columns if name not in rows]
     if not rows:
         raise InputError('The design has no regressor of the task that varies: nothing to draw.')
-    values = _correlations(matrix[rows + others])[: len(rows)]
+    values = correlations[rows + others].to_numpy(dtype=np.float64)
     room = WIDTH - _LEFT - _RIGHT - (_BETWEEN if others else 0)
     # Cells of the task have room for their numbers, those of the others share what is left.
     cell = min(120.0, (0.5 if others else 1.0) * room / len(rows))
@@ -90,13 +84,6 @@ def correlation_figure(
     words = 'Pearson correlation; left: regressors of the task, right: all other regressors'
     text(figure, _LEFT + 450, below + 22, words if others else words[:19], size=8, color=SOFT)
     return png(figure)
-
-
-def _correlations(columns: pd.DataFrame) -> npt.NDArray[np.float64]:
-    values = columns.to_numpy(dtype=np.float64)
-    values = values - values.mean(axis=0)
-    values /= np.linalg.norm(values, axis=0)
-    return np.asarray(values.T @ values)
 
 
 def _cells(
@@ -174,8 +161,9 @@ def whiteness_figure(
         -0.055, 0.5, 'Correlation\n(median and 5th\nto 95th percentile)', ha='right', va='center',
         transform=axes.transAxes, size=8.5, color=INK,
     )  # fmt: skip
-    axes.legend(
-        loc='lower right', bbox_to_anchor=(1, 1.0), ncols=2, frameon=False, fontsize=8,
-        handlelength=1.8, columnspacing=1.6, borderpad=0,
-    )  # fmt: skip
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            loc='lower right', bbox_to_anchor=(1, 1.0), ncols=2, frameon=False, fontsize=8,
+            handlelength=1.8, columnspacing=1.6, borderpad=0,
+        )  # fmt: skip
     return png(figure)

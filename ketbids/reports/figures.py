@@ -10,7 +10,6 @@ import pandas as pd
 from ketbids.errors import InputError
 from ketbids.reports.canvas import INK, SOFT, WIDTH, new_figure, pixel_axes, png, text, tidy
 from ketbids.reports.maps import map_figure
-from ketbids.stats.motion import framewise_displacement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,6 +70,7 @@ def design_figure(
         _condition(axes, name, times, matrix, middle, PALETTE[place % len(PALETTE)])
     axes = _strip(figure, matrix_top, row * n_columns, duration)
     values = matrix.to_numpy(dtype=np.float64)
+    values = _finite(values)
     largest = np.nanmax(np.abs(np.where(np.isfinite(values), values, 0)), axis=0)
     scaled = values / np.where(largest > 0, largest, 1)
     axes.imshow(
@@ -106,7 +106,7 @@ def _condition(
     note = f'{shorten(name)}\n{len(trials)} {noun}'
     low, high = 0.0, 1.0
     if name in matrix.columns:
-        regressor = matrix[name].to_numpy(dtype=np.float64)
+        regressor = _finite(matrix[name])
         axes.fill_between(middle, 0, regressor, color=colour, alpha=0.18, linewidth=0)
         axes.plot(middle, regressor, color=colour, linewidth=1)
         if np.isfinite(regressor).any():
@@ -129,7 +129,7 @@ def _condition(
 
 def motion_figure(
     movement: npt.ArrayLike,
-    displacement: npt.ArrayLike | None = None,
+    displacement: npt.ArrayLike,
     *,
     filtered: npt.ArrayLike | None = None,
     dvars: npt.ArrayLike | None = None,
@@ -143,8 +143,8 @@ def motion_figure(
     ----------
     movement : array_like, shape (n_volumes, 6)
         Translations along x, y and z in mm, rotations about them in degrees.
-    displacement : array_like, shape (n_volumes,), optional
-        Framewise displacement in mm; computed from `movement` by default.
+    displacement : array_like, shape (n_volumes,)
+        Framewise displacement in mm.
     filtered : array_like, shape (n_volumes,), optional
         Framewise displacement without breathing, mm; not drawn if nothing in it is finite.
     dvars : array_like, shape (n_volumes,), optional
@@ -161,10 +161,7 @@ def motion_figure(
     bytes
         A PNG, 1600 pixels wide.
     """
-    moved = np.asarray(movement, dtype=np.float64)
-    if displacement is None:
-        displacement = framewise_displacement(moved, rotation_unit='deg')
-    jump = np.asarray(displacement, dtype=np.float64)
+    moved, jump = _finite(movement), _finite(displacement)
     if moved.ndim != 2 or moved.shape[1] != 6 or jump.shape != moved.shape[:1] or not len(moved):
         raise InputError(
             f'Movement of shape {moved.shape} and displacement of shape {jump.shape} cannot be '
@@ -193,9 +190,10 @@ def motion_figure(
     # the first volume has no predecessor
     later = jump[1:][np.isfinite(jump[1:])]
     words = (
-        f'mean {later.mean() if len(later) else 0:.2f} mm, '
-        f'maximum {later.max() if len(later) else 0:.2f} mm, '
+        f'mean {later.mean():.2f} mm, maximum {later.max():.2f} mm, '
         f'{(jump > threshold).sum()} of {len(jump)} volumes > {threshold:g} mm'
+        if len(later)
+        else 'not known'
     )
     if calm is not None:
         words += f'; without breathing: mean {np.nanmean(calm[1:]):.2f} mm'
@@ -219,13 +217,19 @@ def _known(values: npt.ArrayLike | None, n_volumes: int) -> npt.NDArray[np.float
     """One number per volume; None if there are none."""
     if values is None:
         return None
-    numbers = np.asarray(values, dtype=np.float64)
+    numbers = _finite(values)
     if numbers.shape != (n_volumes,):
         raise InputError(
             f'{numbers.shape[0] if numbers.ndim else 0} values cannot be drawn over {n_volumes} '
             'volumes.'
         )
     return numbers if np.isfinite(numbers[1:]).any() else None
+
+
+def _finite(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """What cannot be drawn is left out."""
+    numbers = np.asarray(values, dtype=np.float64)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def _displacement(

@@ -3,25 +3,30 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ketbids.reports.page import Part, Picture
+from ketbids.reports.page import Part, Picture, RunSection
 from ketbids.reports.tables import Table
+from ketbids.stats.eventtiming import FITS, Message
 
 __all__ = [
     'empty_grayordinates',
     'fit_facts',
     'motion_facts',
     'run_parts',
+    'runs_caption',
     'trial_notes',
+    'with_shift',
 ]
 
 #: A time in a note.
 _SECONDS = re.compile(r'\((-?[\d.]+(?:e-?\d+)?) s\)')
-_LEVELS = {'ok': 'fine', 'warn': 'doubtful', 'alarm': 'bad'}
+_LEVELS = {'ok': 'fine', 'unchecked': 'not checked', 'warn': 'doubtful', 'alarm': 'bad'}
+_TIMES = 'Times'
 _REGRESSORS = (
     'VIF: how many times larger the variance of the estimate is than if the regressor were not '
     'correlated with the others. Up to 5 is fine, above 5 doubtful, above 10 bad: then the data '
@@ -53,8 +58,8 @@ _WHITENESS = (
     'and z of this run are then too large or too small.'
 )
 _REJECTED = (
-    ' With noise that is white, 5 % of the grayordinates would be rejected by the test for any '
-    'autocorrelation that is left.'
+    ' The test for any autocorrelation that is left rejects 5 % of the grayordinates where noise '
+    'is white; about 1 % where the noise model is smoothed in space, as it is by default.'
 )
 _MOTION = (
     'Framewise displacement is how far the head moved since the volume before. A mean above '
@@ -240,10 +245,62 @@ def _timing(messages: Sequence[Mapping[str, Any]]) -> Part:
         ('judgement', 'what was compared'), rows, (False, False), 'Removed volumes and times'
     )
     words = (
-        'Whether the volumes and the events belong together. Worry about anything that is not '
-        'fine: a shift of a few seconds makes every map of the run wrong.'
+        'Whether the volumes and the events belong together. Worry about anything that is '
+        'doubtful or bad: a shift of a few seconds makes every map of the run wrong.'
     )
-    return Part('Times', words, table)
+    return Part(_TIMES, words, table)
+
+
+def with_shift(run: RunSection, message: Message) -> RunSection:
+    """Add to a run how its events lie among those of other runs.
+
+    Parameters
+    ----------
+    run : RunSection
+    message : Message
+        Of `ketbids.stats.eventtiming.compare_spans`.
+
+    Returns
+    -------
+    RunSection
+        With a row in the table of times, and a warning if the run stands out: then what was fine
+        by itself no longer is.
+    """
+    stands_out = message.level in ('warn', 'alarm')
+    parts = []
+    for part in run.parts:
+        if part.heading == _TIMES and part.table is not None:
+            rows = [
+                row
+                for row in part.table.rows
+                if not (stands_out and row[0] == _LEVELS['ok'] and row[1].startswith(FITS))
+            ]
+            table = replace(part.table, rows=(*rows, (_LEVELS[message.level], message.text)))
+            part = replace(part, table=table)
+        parts.append(part)
+    warnings = (*run.warnings, message.text) if stands_out else run.warnings
+    return replace(run, parts=tuple(parts), warnings=warnings)
+
+
+def runs_caption(sidecar: Mapping[str, Any]) -> str:
+    """Say which runs are in a map of several runs; empty if all are.
+
+    Parameters
+    ----------
+    sidecar : mapping
+        Of the map: ``RunsUsed``, names; ``RunsLeftOut``, reasons by name.
+    """
+    left_out = sidecar.get('RunsLeftOut')
+    if not left_out:
+        return ''
+    used = ', '.join(_spoken(name) for name in sidecar['RunsUsed'])
+    reasons = '; '.join(f'{_spoken(name)} is left out: {why}' for name, why in left_out.items())
+    return f'{used[:1].upper()}{used[1:]} only; {reasons}.'
+
+
+def _spoken(label: str) -> str:
+    """Turn ``dir-AP_run-1`` into ``dir AP run 1``."""
+    return label.replace('-', ' ').replace('_', ' ')
 
 
 def _count_table(counts: pd.DataFrame) -> Table:

@@ -1,6 +1,5 @@
 """Autoregressive noise: from autocovariances of residuals to a stationary model."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,7 +18,6 @@ __all__ = [
     'coefficients',
     'implied_correlations',
     'levinson',
-    'model_order',
     'noise_reflections',
     'tail_correction',
     'whitened_basis',
@@ -40,24 +38,6 @@ _WORST_CONDITION = 1e8
 _TAIL, _ROUNDS = 40, 2
 #: Least variance that the continued correction may leave, of that without it.
 _LEAST_OUTSIDE = 0.2
-
-
-def model_order(noise_model: str) -> int:
-    """Order of the noise model ``ols`` (0) or ``arN`` (N).
-
-    Raises
-    ------
-    InputError
-        It is another one.
-    """
-    if noise_model == 'ols':
-        return 0
-    found = re.fullmatch(r'ar([1-9][0-9]?)', noise_model)
-    if not found:
-        raise InputError(
-            f'There is no noise model {noise_model!r} here; choose ols, ar1 or arN (N up to 99).'
-        )
-    return int(found[1])
 
 
 def bias_correction(basis: Floats, order: int) -> Floats:

@@ -1,6 +1,6 @@
 """How a participant did a Go/NoGo task: accuracy, response times, sensitivity, drift."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,10 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm
 
-from ketbids.stats.eventrules import StimulusRules, ValidityRules
+from ketbids.stats.eventrules import StimulusRules
+from ketbids.stats.taskdone import validity
 
-__all__ = ['COUNTS', 'MEASURES', 'SESSION', 'performance', 'performance_table']
-__all__ += ['measures_to_test', 'validity']
+__all__ = ['AGAINST_ZERO', 'COUNTS', 'MEASURES', 'SESSION', 'measures_to_test', 'performance']
+__all__ += ['performance_table']
 
 #: Name of the row that describes all runs of a session together.
 SESSION = 'all'
@@ -24,6 +25,7 @@ _DONE = ('trial', 'unmatched', 'early')
 COUNTS = (
     *('n_trials', 'n_go', 'n_nogo', 'n_correct_go', 'n_correct_nogo'),
     *('n_omissions', 'n_wrong_go', 'n_commissions', 'n_post_error'),
+    *('n_outside', 'n_unmatched'),
 )
 
 #: What is computed of them and of response times, in the order of the columns.
@@ -48,6 +50,13 @@ MEASURES = (
     'nogo_accuracy_drift',
 )
 
+#: Measures of which 0 means something: no sensitivity, no bias, no slowing, no change. That a
+#: response time or a share is not 0 is no question.
+AGAINST_ZERO = (
+    *('dprime', 'criterion', 'post_error_slowing', 'post_error_slowing_mean'),
+    *('rt_drift', 'go_accuracy_drift', 'nogo_accuracy_drift'),
+)
+
 _Bools = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float64]
 
@@ -60,6 +69,11 @@ class _Run(NamedTuple):
     pressed: _Bools
     correct: _Bools
     time: _Floats
+    #: How many rows of unknown kind are before each trial: neighbours have the same number.
+    lost_before: npt.NDArray[np.int64]
+    n_lost: int
+    #: Whether there is a press, but outside of the window.
+    outside: _Bools
 
 
 class _MissingError(Exception):
@@ -106,22 +120,25 @@ def performance(trials: Sequence[pd.DataFrame], rules: StimulusRules) -> dict[st
     """Describe what a participant did in one run, or in several together.
 
     A trial counts if it is one of Go or NoGo and was presented, also where it started before the
-    first volume or belongs to no condition; repeated rows count once. What compares a trial with
-    others (slowing, drift) is computed within runs.
+    first volume or belongs to no condition; repeated rows count once. Rows that
+    the model names nowhere (misspelt types, say) are counted apart. What
+    compares a trial with others (slowing, drift) is computed within runs.
 
     Parameters
     ----------
     trials : sequence of DataFrame
         One table per run: ``onset`` and ``response_time`` (s), ``status``, ``stimulus`` (``go``,
-        ``nogo``), ``responded`` (whether there was a press in the window), ``correct``.
+        ``nogo``), ``responded`` (whether there was a press in the window), ``correct``, and
+        maybe ``note``.
     rules : StimulusRules
         When the task counts as done.
 
     Returns
     -------
     dict
-        `COUNTS`; `MEASURES`, NaN where they cannot be computed; ``valid`` (bool, or None without
-        a rule), ``invalid_reason``, and ``not_available``: why each missing measure is missing.
+        `COUNTS`; `MEASURES`, NaN where they cannot be computed; ``valid`` and
+        ``invalid_reason`` (see `ketbids.stats.taskdone.validity`), and ``not_available``: why
+        each missing measure is missing.
 
     Notes
     -----
@@ -133,7 +150,8 @@ def performance(trials: Sequence[pd.DataFrame], rules: StimulusRules) -> dict[st
 
     *Slowing after errors.* An error is a trial with a wrong press. ``post_error_slowing`` is the
     mean over errors of the response time in the trial after minus that in the trial before, both
-    correct Go (Dutilh et al. 2012, J Math Psychol 56:208): slow changes of speed cancel.
+    correct Go (Dutilh et al. 2012, J Math Psychol 56:208): slow changes of speed cancel. Trials
+    with a row of unknown kind between them are no neighbours.
     ``post_error_slowing_mean`` is the older difference: mean response time of the correct Go
     trials that follow an error minus the mean of those that follow a correct trial (Rabbitt 1966,
     J Exp Psychol 71:264).
@@ -160,6 +178,8 @@ def performance(trials: Sequence[pd.DataFrame], rules: StimulusRules) -> dict[st
         'n_wrong_go': int((go & pressed & ~correct).sum()),
         'n_commissions': int((~go & pressed).sum()),
         'n_post_error': len(changes),
+        'n_outside': sum(int(run.outside.sum()) for run in done),
+        'n_unmatched': sum(run.n_lost for run in done),
     }
     measures: dict[str, Callable[[], float]] = {
         'accuracy': partial(_share, correct, 'Go or NoGo trial'),
@@ -186,7 +206,7 @@ def performance(trials: Sequence[pd.DataFrame], rules: StimulusRules) -> dict[st
             values[name] = np.nan
             missing.setdefault(str(why), []).append(name)
     valid, reason = validity(counts, rules.validity)
-    if valid is None:
+    if rules.validity.correct_nogo is None and rules.validity.go_accuracy is None:
         missing['the model has no rule'] = ['valid']
     listed = '; '.join(f'{", ".join(names)}: {why}' for why, names in missing.items())
     return {
@@ -200,15 +220,27 @@ def performance(trials: Sequence[pd.DataFrame], rules: StimulusRules) -> dict[st
 
 def _done(table: pd.DataFrame) -> _Run:
     """Take the trials that were done out of a coded table."""
-    kept = table['status'].isin(_DONE) & table['stimulus'].isin(['go', 'nogo'])
-    kept &= table['responded'].isin([True, False])
-    rows = table[kept].sort_values('onset', kind='stable')
+    known = table['stimulus'].isin(['go', 'nogo'])
+    answerable = table['responded'].isin([True, False])
+    lost = table['status'].eq('unmatched') & ~known & ~answerable
+    kept = table['status'].isin(_DONE) & known & answerable
+    both = table.assign(lost=lost)[kept | lost].sort_values('onset', kind='stable')
+    rows = both[~both['lost']]
+    go, pressed = rows['stimulus'].eq('go'), rows['responded'].eq(True)
+    time = pd.to_numeric(rows['response_time'], errors='coerce')
+    # What is no press, by the rule of the model file, has a time as well.
+    outside = go & ~pressed & time.notna() & (time != 0)
+    if 'note' in rows:
+        outside &= ~rows['note'].astype(str).str.contains('is no press')
     return _Run(
         rows['onset'].to_numpy(float),
-        rows['stimulus'].eq('go').to_numpy(bool),
-        rows['responded'].eq(True).to_numpy(bool),
+        go.to_numpy(bool),
+        pressed.to_numpy(bool),
         rows['correct'].eq(True).to_numpy(bool),
-        pd.to_numeric(rows['response_time'], errors='coerce').to_numpy(float),
+        time.to_numpy(float),
+        both['lost'].cumsum()[~both['lost']].to_numpy(int),
+        int(lost.sum()),
+        outside.to_numpy(bool),
     )
 
 
@@ -265,12 +297,13 @@ def _slowing(run: _Run) -> tuple[_Floats, _Floats, _Floats]:
     """Changes of response time around errors, and the times after errors and correct trials."""
     wrong = run.pressed & ~run.correct
     right = run.go & run.correct
-    around = wrong[1:-1] & right[:-2] & right[2:]
+    next_to = run.lost_before[1:] == run.lost_before[:-1]
+    around = wrong[1:-1] & right[:-2] & right[2:] & next_to[1:] & next_to[:-1]
     changes = (run.time[2:] - run.time[:-2])[around]
     return (
         changes,
-        run.time[1:][right[1:] & wrong[:-1]],
-        run.time[1:][right[1:] & run.correct[:-1]],
+        run.time[1:][right[1:] & wrong[:-1] & next_to],
+        run.time[1:][right[1:] & run.correct[:-1] & next_to],
     )
 
 
@@ -308,38 +341,3 @@ def _half_change(runs: Sequence[_Bools], kind: str) -> float:
     if not len(first):
         raise _MissingError(f'fewer than two {kind} trials in every run')
     return float(second.mean() - first.mean())
-
-
-def validity(counts: Mapping[str, int], rules: ValidityRules) -> tuple[bool | None, str | None]:
-    """Tell whether the task counts as done.
-
-    Parameters
-    ----------
-    counts : mapping of str to int
-        `COUNTS` of a run or session.
-    rules : ValidityRules
-
-    Returns
-    -------
-    valid : bool or None
-        None where there is no rule.
-    reason : str or None
-        Which rules are broken.
-    """
-    if rules.correct_nogo is None and rules.go_accuracy is None:
-        return None, None
-    reasons = []
-    n_go, stopped = counts['n_go'], counts['n_correct_nogo']
-    if rules.correct_nogo is not None and stopped < rules.correct_nogo:
-        reasons.append(
-            f'{stopped} correct NoGo trials of {counts["n_nogo"]}, fewer than {rules.correct_nogo}'
-        )
-    if rules.go_accuracy is not None and not counts['n_correct_go'] >= rules.go_accuracy * n_go:
-        reasons.append(
-            f'Go accuracy {counts["n_correct_go"] / n_go:.3f}, below {rules.go_accuracy:g} '
-            f'({counts["n_omissions"]} of {n_go} Go trials without a press, '
-            f'{counts["n_wrong_go"]} with a wrong one)'
-        )
-    elif rules.go_accuracy is not None and not n_go:
-        reasons.append('no Go trial, so that there is no Go accuracy')
-    return not reasons, '; '.join(reasons) or None

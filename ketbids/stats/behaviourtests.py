@@ -18,6 +18,8 @@ __all__ = ['RESULTS', 'analyse_measures']
 #: What is reported of a test, in the order of the columns.
 RESULTS = ('n', 'estimate', 'stderr', 't', 'df', 'p', 'ci_low', 'ci_high')
 
+_NO_QUESTION = 'whether the level is 0 is no question: estimate and interval only'
+
 #: Residuals smaller than this part of the largest value are rounding.
 _ROUNDING = 1e-10
 
@@ -38,11 +40,15 @@ def analyse_measures(
     excluded: pd.DataFrame | None = None,
     minimum_n: int | None = None,
     variance_groups: str | None = None,
+    against_zero: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Test the contrast of an analysis in every measure, by the linear model of its maps.
 
     Who has no value of a measure is left out of the test of that measure only. With
-    `variance_groups` the test is that of Aspin and Welch with Welch's degrees of freedom.
+    `variance_groups` the test is that of Aspin and Welch with Welch's degrees of freedom. A
+    contrast of levels (the mean of a group, not a difference between people or sessions) would
+    change if a constant were added to everybody's value; it is tested only where 0 means
+    something.
 
     Parameters
     ----------
@@ -57,6 +63,9 @@ def analyse_measures(
         See `ketbids.stats.groupdesign.build_group_design`.
     variance_groups : str, optional
         Factor of the formula whose levels may differ in variance.
+    against_zero : collection of str, optional
+        Measures whose level is tested against 0; those of the others get estimate and interval
+        only, and are not among those that p are corrected for. All by default.
 
     Returns
     -------
@@ -100,6 +109,10 @@ def analyse_measures(
                 found |= _test(design, column, variance_groups)
             except InputError as error:
                 reason = str(error)
+            else:
+                if against_zero is not None and measure not in against_zero and _of_level(design):
+                    found |= {'t': np.nan, 'p': np.nan}
+                    reason = _NO_QUESTION
         results.append({'measure': measure, **found, 'p_holm': np.nan, 'not_available': reason})
     table = pd.DataFrame(
         results, columns=['measure', *RESULTS, 'p_holm', 'not_available']
@@ -118,6 +131,15 @@ def _design(
         return build_group_design(rows, people, **options)
     except InputError as error:
         return str(error)
+
+
+def _of_level(design: GroupDesign) -> bool:
+    """Tell whether the contrast changes if a constant is added to all values."""
+    if 'minus_path' in design.rows:  # of differences: no change is a question
+        return False
+    matrix = design.matrix.to_numpy(float)
+    ones = np.linalg.lstsq(matrix, np.ones(len(matrix)), rcond=None)[0]
+    return bool(abs(design.contrast @ ones) > _ROUNDING * np.abs(design.contrast).max())
 
 
 def _test(design: GroupDesign, column: np.ndarray, variance_groups: str | None) -> dict[str, Any]:

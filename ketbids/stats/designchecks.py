@@ -22,6 +22,8 @@ VIF_WARN, VIF_ALARM = 5.0, 10.0
 _FEW = 5
 #: A regressor lower than this share of one event's has its responses after the end of the run.
 _CUT_OFF = 0.5
+#: Share of a column's height by which it must vary to have correlations.
+_CONSTANT = 1e-9
 
 Level = Literal['ok', 'warn', 'alarm']
 
@@ -54,6 +56,11 @@ class RegressorCheck(NamedTuple):
     partner: str
     mark: str
 
+    @property
+    def few(self) -> bool:
+        """Whether it is marked for its few trials."""
+        return self.mark == _few_mark(self.trials)
+
 
 class ContrastCheck(NamedTuple):
     """One contrast.
@@ -85,8 +92,9 @@ class DesignChecks(NamedTuple):
     regressors : tuple of RegressorCheck
         Conditions (and derivatives) in the order of the design, then conditions without trials.
     contrasts : tuple of ContrastCheck
-    correlations : DataFrame
-        Between the regressors of the task.
+    correlations : DataFrame, shape (n_task, n_task + n_others)
+        Of the regressors of the task with each other and with all others that vary; those of one
+        that does not vary are 0, also with itself.
     span : EventSpan or None
         Where the events lie in the run.
     messages : tuple of Message
@@ -110,7 +118,8 @@ class DesignChecks(NamedTuple):
             'regressors': [check._asdict() for check in self.regressors],
             'contrasts': [check._asdict() for check in self.contrasts],
             'correlations': {
-                'names': list(self.correlations.columns),
+                'names': list(self.correlations.index),
+                'columns': list(self.correlations.columns),
                 'values': self.correlations.to_numpy().tolist(),
             },
             'span': None if self.span is None else self.span._asdict(),
@@ -153,7 +162,7 @@ def design_checks(
         for name in (*design.conditions, *design.dropped)
     }
     task = [c for c in design.matrix.columns if _condition_of(c, design.conditions) is not None]
-    correlations = _correlations(design.matrix[task])
+    correlations = _correlations(design.matrix, task)
     regressors = [_regressor(name, design, counts, correlations) for name in task]
     regressors += [
         RegressorCheck(name, 0, None, 'warn', None, '', 'no trial: not in the design')
@@ -257,12 +266,16 @@ def _condition_of(column: str, conditions: Sequence[str]) -> str | None:
     return base if base != column and base in conditions else None
 
 
-def _correlations(task: pd.DataFrame) -> pd.DataFrame:
-    values = task.to_numpy(dtype=np.float64)
+def _correlations(matrix: pd.DataFrame, task: Sequence[str]) -> pd.DataFrame:
+    values = matrix.to_numpy(dtype=np.float64)
+    varies = np.ptp(values, axis=0) > _CONSTANT * np.abs(values).max(axis=0)
     values = values - values.mean(axis=0)
-    size = np.linalg.norm(values, axis=0)
-    values = values / np.where(size > 0, size, 1)
-    return pd.DataFrame(values.T @ values, index=task.columns, columns=task.columns)
+    values = np.where(varies, values / np.where(varies, np.linalg.norm(values, axis=0), 1), 0)
+    columns = list(matrix.columns)
+    rows = [columns.index(name) for name in task]
+    others = [k for k in range(len(columns)) if k not in rows and varies[k]]
+    table = pd.DataFrame(values.T @ values, index=columns, columns=columns)
+    return table.iloc[rows, [*rows, *others]]
 
 
 def _regressor(
@@ -272,18 +285,20 @@ def _regressor(
     condition = _condition_of(name, design.conditions)
     assert condition is not None
     vif = contrast_vif(matrix, (matrix.columns == name).astype(float))
-    others = correlations[name].drop(name)
-    partner = str(others.abs().idxmax()) if len(others) else ''
+    others = [other for other in correlations.index if other != name]
+    values = correlations.loc[[name], others].to_numpy()[0]
+    nearest = int(np.abs(values).argmax()) if others else 0
+    partner = others[nearest] if others else ''
     level, mark = vif_level(vif), ''
     if not matrix[name].any():
         level, mark = 'alarm', 'is 0 throughout: its response comes after the end of the run'
     elif vif is None:
         mark = 'depends linearly on other regressors'
     elif name == condition and matrix[name].max() < _CUT_OFF * design.peaks[condition]:
-        level, mark = 'alarm', 'most of its response comes after the end of the run'
+        level, mark = 'alarm', 'has most of its response after the end of the run'
     elif name == condition and counts[condition] < _FEW:
-        level, mark = ('warn' if level == 'ok' else level), f'{_number(counts[condition])} only'
-    largest = float(others[partner]) if partner else None
+        level, mark = ('warn' if level == 'ok' else level), _few_mark(counts[condition])
+    largest = float(values[nearest]) if others else None
     return RegressorCheck(name, counts[condition], vif, level, largest, partner, mark)
 
 
@@ -336,7 +351,9 @@ def _mark_messages(
             text = f'No trial of {check.name}: the condition is not in the design.'
             found.append(Message('warn', text, 'design'))
         elif check.level == 'alarm' and check.mark and not check.name.endswith('_derivative'):
-            found.append(Message('alarm', f'The regressor {check.name}: {check.mark}.', 'design'))
+            found.append(Message('alarm', _sentence(check), 'design'))
+        elif check.few:
+            found.append(Message('warn', _sentence(check), 'design'))
     for contrast in contrasts:
         if contrast.vif is None:
             text = f'The contrast {contrast.name} cannot be estimated: {contrast.mark}.'
@@ -345,6 +362,16 @@ def _mark_messages(
             text = f'The contrast {contrast.name} {contrast.mark}: a single trial decides much.'
             found.append(Message('warn', text, 'design'))
     return found
+
+
+def _sentence(check: RegressorCheck) -> str:
+    if check.few:
+        return f'{check.name} has {check.mark}: a single trial decides much.'
+    return f'The regressor {check.name} {check.mark}.'
+
+
+def _few_mark(trials: int) -> str:
+    return f'{_number(trials)} only'
 
 
 def _number(trials: int) -> str:

@@ -1,5 +1,6 @@
 """Cells of an events table: as text, as times, and where they stand."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 
@@ -10,29 +11,42 @@ import pandas as pd
 from ketbids.errors import InputError
 from ketbids.stats.eventrules import Where
 
-__all__ = ['MISSING', 'cell', 'cell_text', 'describe', 'is_missing', 'line', 'lines', 'matches']
-__all__ += ['quoted', 'renamed', 'row_name', 'seconds']
+__all__ = ['MISSING', 'asked', 'cell', 'cell_text', 'describe', 'is_missing', 'is_time', 'kinds']
+__all__ += ['line', 'lines', 'matches', 'renamed', 'row_name', 'seconds']
 
 #: Text of a cell without a value.
 MISSING = 'n/a'
+#: In a column of times, words for none.
 _MISSING = frozenset({'', 'n/a', 'na', 'nan', 'none', '<na>'})
+#: Texts that are none wherever they stand, as tables are read (`ketbids.io.tables`).
+_NO_TEXT = frozenset({'', 'n/a', 'N/A', 'NA', 'NaN', 'nan'})
 #: Numbers as people write them, but not codes such as ``01``.
 _NUMBER = re.compile(r'[+-]?(((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?)', re.ASCII | re.IGNORECASE)
 _TIME = re.compile(r'[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?', re.ASCII | re.IGNORECASE)
 _TRUTH = {'true': 'True', 'TRUE': 'True', 'false': 'False', 'FALSE': 'False'}
+#: Kinds of rows that a message lists.
+_SHOWN = 12
 _PER_SECOND = {'s': 1.0, 'ms': 1000.0}
 
 
 def is_missing(value: object) -> bool:
-    """Whether a cell has no value, however that is written."""
+    """Whether a cell has no time or number, however that is written."""
     if isinstance(value, str):
         return value.strip().lower() in _MISSING
     return bool(pd.isna(value)) or str(value).lower() in _MISSING  # type: ignore[call-overload]
 
 
+def is_time(value: object) -> bool:
+    """Whether a cell is a number as people write times."""
+    return _TIME.fullmatch(str(value).strip()) is not None
+
+
 def cell_text(value: object) -> str:
-    """A cell as text to compare: no blanks around it, numbers and truth values in one writing."""
-    if is_missing(value):
+    """A cell as text to compare: no blanks around it, numbers and truth values in one writing.
+
+    Words such as ``none`` are texts: somebody's key or type of trial.
+    """
+    if _no_text(value):
         return MISSING
     text = str(value).strip()
     if _NUMBER.fullmatch(text) and not text.lstrip('+-').isdigit():
@@ -43,13 +57,28 @@ def cell_text(value: object) -> str:
 
 def cell(value: object) -> str:
     """A cell for messages."""
-    if is_missing(value):
+    if _no_text(value):
         return MISSING
     return repr(value) if isinstance(value, str) else f'{value}'
 
 
-def quoted(value: object) -> str:
-    """A cell in quotation marks, with its blanks."""
+def asked(where: Where) -> str:
+    """What a rule asks for, for messages."""
+    return ', '.join(f'{k}={" or ".join(map(repr, values))}' for k, values in where.items())
+
+
+def kinds(events: pd.DataFrame, columns: Iterable[str]) -> str:
+    """Values that there are in some columns, with their blanks, and in how many rows each."""
+    columns, counts = list(columns), dict[str, int]()
+    for row in range(len(events)):
+        text = ', '.join(f'{name}={_quoted(events[name].iloc[row])}' for name in columns)
+        counts[text] = counts.get(text, 0) + 1
+    found = [f'{text} ({count})' for text, count in counts.items()]
+    more = f'; {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
+    return '; '.join(found[:_SHOWN]) + more
+
+
+def _quoted(value: object) -> str:
     return repr(value if isinstance(value, str) else cell_text(value))
 
 
@@ -127,13 +156,25 @@ def seconds(
     for row, value in enumerate(events[column].tolist()):
         if is_missing(value):
             continue
-        time = float(str(value)) if _TIME.fullmatch(str(value).strip()) else np.nan
+        time = float(str(value)) if is_time(value) else np.nan
         if np.isfinite(time):
             times[row] = time / _PER_SECOND[unit]
         elif wanted[row]:
+            advice = ' Correct the row, or name such rows in Events.Ignore of the model file.'
+            if column == 'duration':
+                advice = ' Correct the row, or write n/a if there is no value.'
+            elif column != 'onset':
+                rename = json.dumps({'Rename': {column: {str(value).strip(): MISSING}}})
+                advice = (
+                    ' Correct the row; if it says that there is no value, write n/a, or Rename it '
+                    f'to n/a in the model file ("Events": {rename}).'
+                )
             raise InputError(
                 f'{row_name(events, row)} of the events has {column} {cell(value)}, which is not '
-                f'a number of {"seconds" if unit == "s" else "milliseconds"}. Correct the row, or '
-                'write n/a if there is no value.'
+                f'a number of {"seconds" if unit == "s" else "milliseconds"}.{advice}'
             )
     return times
+
+
+def _no_text(value: object) -> bool:
+    return value.strip() in _NO_TEXT if isinstance(value, str) else is_missing(value)

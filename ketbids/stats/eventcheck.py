@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ketbids.errors import InputError
-from ketbids.stats.eventcells import MISSING, cell, row_name, seconds
+from ketbids.stats.eventcells import MISSING, cell, is_missing, row_name, seconds
 from ketbids.stats.eventrules import EventRules, Where
 
 __all__ = ['check_columns', 'check_rules', 'check_times']
@@ -92,6 +92,7 @@ def check_times(
     rules: EventRules,
     wanted: npt.NDArray[np.bool_],
     response: npt.NDArray[np.bool_],
+    known: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Onsets and durations in seconds.
 
@@ -103,6 +104,8 @@ def check_times(
         Rows that are not ignored: they need an onset and, unless they are a response, a duration.
     response : ndarray of bool, shape (n_rows,)
         Rows that are a response.
+    known : ndarray of bool, shape (n_rows,)
+        Rows of a kind that the model names. Others are not modelled: they need no duration.
 
     Returns
     -------
@@ -118,9 +121,10 @@ def check_times(
     onset = seconds(events, 'onset', unit['onset'], wanted)
     duration = seconds(events, 'duration', unit['duration'], wanted & ~response)
     if rules.duration is not None:
-        missing = np.array([cell(value) == MISSING for value in events['duration']], dtype=bool)
+        missing = np.array([is_missing(value) for value in events['duration']], dtype=bool)
         duration[missing & ~response] = rules.duration
-    bad = {'onset': np.isnan(onset) & wanted, 'duration': ~(duration >= 0) & wanted & ~response}
+    lasting = wanted & ~response & (known | ~np.isnan(duration))
+    bad = {'onset': np.isnan(onset) & wanted, 'duration': ~(duration >= 0) & lasting}
     for column, where in bad.items():
         for row in np.flatnonzero(where)[:1]:
             value = cell(events[column].iloc[row])
@@ -129,6 +133,10 @@ def check_times(
             advice = ''
             if column == 'duration' and value == MISSING:
                 advice = ', or give the Duration of such rows in the model file'
+            if not known[row] and not response[row]:
+                advice = (
+                    ', or, as it is of no condition, name it in Events.Ignore of the model file'
+                )
             raise InputError(
                 f'{row_name(events, row)} of the events has {column} {value}: it must be a number '
                 f'of {words}{least}. Correct or remove the row{advice}.'

@@ -10,10 +10,11 @@ import pandas as pd
 from ketbids.errors import InputError
 from ketbids.stats.eventcells import (
     MISSING,
+    asked,
     describe,
+    kinds,
     lines,
     matches,
-    quoted,
     renamed,
     row_name,
     seconds,
@@ -28,8 +29,6 @@ __all__ = ['STATUSES', 'UNMATCHED', 'code_trials', 'count_rows', 'count_trials']
 UNMATCHED = MISSING
 #: What a row of an events file can be.
 STATUSES = ('trial', 'unmatched', 'repeated', 'early', 'response', 'ignored')
-#: Kinds of rows that a message lists.
-_SHOWN = 12
 _REPEATED = 'repeats an earlier row (onset, duration and condition), modelled once'
 _REPEATED_PRESS = 'repeats an earlier row (onset and kind of response), counted once'
 
@@ -82,7 +81,7 @@ def code_trials(events: pd.DataFrame, rules: EventRules) -> pd.DataFrame:
     DataFrame
         One row per row of ``events`` in the same order and with these columns:
 
-        - ``onset``, ``duration`` (s; NaN where an ignored row or a response has none)
+        - ``onset``, ``duration`` (s; NaN where a row that is not modelled has none)
         - ``condition``: ``'n/a'`` if the status is not ``trial``
         - ``status``: ``trial``; ``unmatched``, a row of no condition; ``repeated``; ``response``,
           a row that is a response; ``ignored``. (``early`` comes in by `ketbids.stats.runevents`.)
@@ -256,7 +255,8 @@ def _kinds(events: pd.DataFrame, rules: EventRules) -> _Rows:
     for condition in rules.conditions:
         if condition.response is not None:
             asking = asking | conditions[condition.name]
-    onset, duration = check_times(events, rules, ~ignored, response)
+    named = np.logical_or.reduce([go, nogo, *conditions.values()])
+    onset, duration = check_times(events, rules, ~ignored, response, named)
     stimulus = np.select([go, nogo], ['go', 'nogo'], MISSING).astype(object)
     return _Rows(ignored, response, conditions, asking, stimulus, onset, duration)
 
@@ -281,7 +281,9 @@ def _repeated_presses(events: pd.DataFrame, rows: _Rows, rules: EventRules) -> _
     """Responses of the same time and kind as an earlier one."""
     if rules.response is None or rules.response.rows is None:
         return np.zeros(len(events), dtype=bool)
-    columns = dict.fromkeys([*rules.response.rows, *rules.response.press])
+    # Of two keys at one instant, one may be the right one.
+    correct = {} if rules.stimuli is None else rules.stimuli.correct
+    columns = dict.fromkeys([*rules.response.rows, *rules.response.press, *correct])
     keys = pd.DataFrame({'onset': rows.onset, 'response': rows.response})
     for number, column in enumerate(columns):
         keys[number] = events[column].astype(str).to_numpy()
@@ -348,22 +350,9 @@ def _reasons(
 def _nothing_matches(events: pd.DataFrame, rules: EventRules) -> str:
     """Say what there is, and what the model looks for."""
     columns = list(dict.fromkeys(c for condition in rules.conditions for c in condition.where))
-    counts: dict[str, int] = {}
-    for row in range(len(events)):
-        text = ', '.join(f'{c}={quoted(events[c].iloc[row])}' for c in columns)
-        counts[text] = counts.get(text, 0) + 1
-    found = [f'{text} ({count})' for text, count in counts.items()]
-    shown = '; '.join(found[:_SHOWN]) + (
-        f'; {len(found) - _SHOWN} more' if len(found) > _SHOWN else ''
-    )
     endings = {None: '', True: ', with a response', False: ', without a response'}
-    wanted = [
-        f'{c.name}: '
-        + ', '.join(f'{k}={" or ".join(map(repr, values))}' for k, values in c.where.items())
-        + endings[c.response]
-        for c in rules.conditions
-    ]
+    wanted = [f'{c.name}: {asked(c.where)}{endings[c.response]}' for c in rules.conditions]
     return (
-        f'No row of the events belongs to a condition of the model. The file has: {shown}. The '
-        f'model has: {"; ".join(wanted)}. Correct one of them.'
+        'No row of the events belongs to a condition of the model. The file has: '
+        f'{kinds(events, columns)}. The model has: {"; ".join(wanted)}. Correct one of them.'
     )

@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-__all__ = ['EventSpan', 'Message', 'compare_spans', 'timing_messages']
+__all__ = ['FITS', 'EventSpan', 'Message', 'compare_spans', 'timing_messages']
+
+#: How the message starts that there is nothing wrong with the times within a run.
+FITS = 'The first trial starts at'
 
 #: A lead-in or tail longer than this (s) and than this share of the run is told.
 _LONG, _LONG_SHARE = 30.0, 0.15
@@ -14,8 +18,9 @@ _LONG, _LONG_SHARE = 30.0, 0.15
 _RESPONSE = 6.0
 #: Runs of a study that are needed for a comparison.
 _ENOUGH = 4
-#: Runs differ if they are more than this from the median (s), and than this many spreads.
-_SHIFT, _SPREADS = 2.0, 5.0
+#: A lead-in differs if it is more than this many volumes from the median, a tail if it is more
+#: than this many seconds, and both if they are more than this many spreads.
+_LEAD_VOLUMES, _TAIL_SECONDS, _SPREADS = 0.9, 2.0, 5.0
 #: Median absolute deviation to standard deviation, of a normal distribution.
 _MAD = 1.4826
 #: Rows of coded trials that tell where the task was.
@@ -27,13 +32,14 @@ class Message(NamedTuple):
 
     Attributes
     ----------
-    level : {'ok', 'warn', 'alarm'}
+    level : {'ok', 'unchecked', 'warn', 'alarm'}
+        ``unchecked``: there is nothing to compare with.
     text : str
     kind : {'timing', 'design'}
         What was checked.
     """
 
-    level: Literal['ok', 'warn', 'alarm']
+    level: Literal['ok', 'unchecked', 'warn', 'alarm']
     text: str
     kind: Literal['timing', 'design'] = 'timing'
 
@@ -82,7 +88,10 @@ class EventSpan(NamedTuple):
         """
         shown = trials
         if 'status' in trials.columns:
-            shown = trials.loc[trials['status'].isin(_SHOWN)]
+            # A row of no condition after the end is no trial (`ketbids.stats.runevents`).
+            after = trials['onset'] >= n_volumes * repetition_time
+            stray = after & (trials['status'] == 'unmatched')
+            shown = trials.loc[trials['status'].isin(_SHOWN) & ~stray]
         onset = shown['onset'].to_numpy(np.float64)
         if not len(onset):
             return None
@@ -114,7 +123,7 @@ def timing_messages(
     Returns
     -------
     list of Message
-        ``ok`` messages, too: what was compared.
+        ``ok`` messages, too: what was compared; ``unchecked`` ones: what could not be.
     """
     found = [_volumes(n_volumes, drop_volumes, raw_volumes)]
     if span is None:
@@ -122,7 +131,7 @@ def timing_messages(
     worries = _span(span)
     if not worries:
         text = (
-            f'The first trial starts at {span.first:.1f} s; the run goes on for {span.tail:.1f} s '
+            f'{FITS} {span.first:.1f} s; the run goes on for {span.tail:.1f} s '
             'after the onset of the last one.'
         )
         worries = [Message('ok', text)]
@@ -132,9 +141,9 @@ def timing_messages(
 def compare_spans(spans: Mapping[str, EventSpan]) -> dict[str, Message]:
     """Compare where events lie with the other runs of a study, to find those that are shifted.
 
-    A run stands out if its lead-in (onset of the first trial) or its tail is more than 2 s and
-    more than 5 robust standard deviations (1.4826 x median absolute deviation) from the median
-    of all. Fewer than 4 runs are not compared.
+    A run stands out if its lead-in (onset of the first trial) is more than 0.9 volumes from the
+    median of all, or its tail more than 2 s, and either more than 5 robust standard deviations
+    (1.4826 x median absolute deviation). Fewer than 4 runs are not compared.
 
     Parameters
     ----------
@@ -144,54 +153,69 @@ def compare_spans(spans: Mapping[str, EventSpan]) -> dict[str, Message]:
     Returns
     -------
     dict of str to Message
-        Of the runs that stand out.
+        Of every run: ``warn`` if it stands out, ``unchecked`` if there are too few runs.
     """
     if len(spans) < _ENOUGH:
-        return {}
-    first, tail = (
+        text = f'Other runs: not compared ({len(spans)} runs; {_ENOUGH} are needed).'
+        if len(spans) == 1:
+            text = f'Other runs: not compared (this is the only run; {_ENOUGH} are needed).'
+        return dict.fromkeys(spans, Message('unchecked', text))
+    leads, tails = (
         np.array([getattr(span, field) for span in spans.values()]) for field in ('first', 'tail')
     )
-    found = {}
-    for (name, span), lead, trail in zip(
-        spans.items(), _outlying(first), _outlying(tail), strict=True
-    ):
-        if not lead and not trail:
-            continue
-        if lead:
-            # A shift that keeps the length of the run moves the tail the other way.
-            kept = abs(lead + trail) < max(_SHIFT, 0.25 * abs(lead))
-            text = (
-                f'The first trial starts {abs(lead):.1f} s '
-                f'{"later" if lead > 0 else "earlier"} than in the other runs (median '
-                f'{np.median(first):.1f} s; {abs(lead) / span.step:.1f} volumes)'
-            )
-            text += (
-                ', and the last one is shifted as much: check --drop-volumes and the clock of the '
-                'events.'
-                if kept
-                else ': check whether the events are complete and of this run.'
-            )
+    return {
+        name: _compared(span, _Usual.of(leads), _Usual.of(tails), len(spans))
+        for name, span in spans.items()
+    }
+
+
+class _Usual(NamedTuple):
+    """Median of all runs, and their robust standard deviation; s."""
+
+    middle: float
+    spread: float
+
+    @classmethod
+    def of(cls, values: npt.NDArray[np.float64]) -> '_Usual':
+        middle = float(np.median(values))
+        return cls(middle, _MAD * float(np.median(np.abs(values - middle))))
+
+
+def _compared(span: EventSpan, leads: _Usual, tails: _Usual, n_runs: int) -> Message:
+    lead, trail = span.first - leads.middle, span.tail - tails.middle
+    if abs(lead) > max(_LEAD_VOLUMES * span.step, _SPREADS * leads.spread):
+        text = (
+            f'The first trial starts {abs(lead):.1f} s {"later" if lead > 0 else "earlier"} than '
+            f'in the other runs (median {leads.middle:.1f} s; {abs(lead) / span.step:.1f} volumes)'
+        )
+        # A shift that keeps the length of the run moves the tail the other way, apart from what
+        # tails differ by anyway.
+        room = max(_TAIL_SECONDS, 0.25 * abs(lead), 3 * tails.spread)
+        if abs(lead + trail) > room:
+            text += ': check whether the events are complete and of this run.'
         else:
-            text = (
-                f'The run goes on for {abs(trail):.1f} s {"longer" if trail > 0 else "less"} '
-                f'after the last trial than other runs (median {np.median(tail):.1f} s): check '
-                'whether events or volumes are missing.'
-            )
-        found[name] = Message('warn', text)
-    return found
-
-
-def _outlying(values: np.ndarray) -> list[float]:
-    """Distance from the median; 0 for what does not stand out."""
-    distance = values - np.median(values)
-    limit = max(_SHIFT, _SPREADS * _MAD * float(np.median(np.abs(distance))))
-    return [float(d) if abs(d) > limit else 0.0 for d in distance]
+            text += ', and the last one is shifted as much' if abs(trail) > room else ''
+            text += ': check --drop-volumes and the clock of the events.'
+        return Message('warn', text)
+    if abs(trail) > max(_TAIL_SECONDS, _SPREADS * tails.spread):
+        text = (
+            f'The run goes on for {abs(trail):.1f} s {"longer" if trail > 0 else "less"} after '
+            f'the last trial than other runs (median {tails.middle:.1f} s): check whether events '
+            'or volumes are missing.'
+        )
+        return Message('warn', text)
+    text = (
+        f'Other runs: the first trial starts at {span.first:.1f} s, in all {n_runs} runs at '
+        f'{leads.middle:.1f} s (median).'
+    )
+    return Message('ok', text)
 
 
 def _volumes(n_volumes: int, drop_volumes: int, raw_volumes: int | None) -> Message:
     said = f'{n_volumes} volumes, --drop-volumes {drop_volumes}'
     if raw_volumes is None:
-        return Message('ok', f'Removed volumes: not checked, there is no raw image ({said}).')
+        text = f'Removed volumes: there is no raw image ({said}).'
+        return Message('unchecked', text)
     missing = raw_volumes - n_volumes - drop_volumes
     if missing == 0:
         return Message('ok', f'Removed volumes: the raw image has {raw_volumes} ({said}).')

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from ketbids.errors import InputError
 from ketbids.stats import autoregression
-from ketbids.stats.glmresults import FContrast, GlmFit, f_statistic
+from ketbids.stats.glmresults import FContrast, GlmFit, f_statistic, separable
 from ketbids.stats.glskernels import PERFECT, interleave, lag_sums, project, solve_tile
 from ketbids.stats.products import BLOCK
 from ketbids.stats.scaling import has_data
@@ -224,8 +224,15 @@ def _in_basis(
             )
     pairs = [(row, row) for row in range(len(t_rows))]
     start = len(t_rows)
+    scores = inside / singular[:rank]
     for group in groups:
         stop = start + len(group)
+        if not separable(scores[start:stop] @ scores[start:stop].T):
+            used = [labels[i] for i in np.flatnonzero(group.any(axis=0))]
+            raise InputError(
+                f'The rows of the F contrast of {", ".join(used)} cannot be told apart: their '
+                'columns are nearly linearly dependent in this run. Leave out one of the rows.'
+            )
         pairs += [(i, j) for i in range(start, stop) for j in range(i, stop)]
         start = stop
     basis = np.ascontiguousarray(left[:, :rank])
@@ -233,7 +240,7 @@ def _in_basis(
         basis,
         interleave(basis.T),
         interleave(basis),
-        inside / singular[:rank],
+        scores,
         np.array(pairs, dtype=np.int64).reshape(-1, 2),
     )
 

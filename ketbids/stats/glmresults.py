@@ -7,12 +7,14 @@ import numpy.typing as npt
 
 from ketbids.stats.whiteness import Whiteness
 
-__all__ = ['FContrast', 'GlmFit', 'covariance_matrices', 'f_statistic']
+__all__ = ['FContrast', 'GlmFit', 'covariance_matrices', 'f_statistic', 'separable']
 
 Floats = npt.NDArray[np.float64]
 
 #: Smallest eigenvalue of the correlation of the rows of an F contrast.
 _SINGULAR = 1e-10
+#: The same for white noise, where a run is refused at all; noise models differ from white.
+_INSEPARABLE = 1e-8
 
 
 class FContrast(NamedTuple):
@@ -72,6 +74,24 @@ def covariance_matrices(covariance: Floats) -> Floats:
     above = np.triu_indices(size)
     matrices[:, above[0], above[1]] = matrices[:, above[1], above[0]] = covariance.T
     return matrices
+
+
+def separable(covariance: Floats) -> bool:
+    """Tell whether the rows of an F contrast can be told apart in a design.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (q, q)
+        Of the estimates, for white noise.
+
+    Returns
+    -------
+    bool
+        False if the correlation of the estimates is singular but for rounding, as with regressors
+        that differ by less than 1e-4 of their size.
+    """
+    scale = np.sqrt(np.diagonal(covariance))
+    return bool(np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] > _INSEPARABLE)
 
 
 def f_statistic(effect: Floats, covariance: Floats) -> Floats:

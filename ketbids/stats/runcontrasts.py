@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ketbids.stats.glmresults import separable
+
 __all__ = ['ContrastWeights', 'contrast_variance', 'contrast_weights']
 
 #: Singular values below this share of the largest, of columns of length 1, count as 0.
@@ -102,8 +104,17 @@ def contrast_weights(
         why = [_confused(vector, space, values, columns) for vector in vectors]
         if any(why):
             reasons[name] = '; '.join(dict.fromkeys(filter(None, why)))
+            continue
+        kept = _independent_rows(vectors)
+        covariance = contrast_variance(values, kept)
+        if covariance is not None and separable(covariance):
+            weights[name] = kept
         else:
-            weights[name] = _independent_rows(vectors)
+            needed = dict.fromkeys(c for row in rows for c in row)
+            reasons[name] = (
+                f'its rows cannot be told apart: the columns of {", ".join(needed)} are nearly '
+                'linearly dependent'
+            )
     return ContrastWeights(weights, reasons)
 
 

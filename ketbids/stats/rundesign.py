@@ -265,7 +265,8 @@ def _convolved(
     # nilearn sorts conditions by name, and some names surprise it: ours go in under codes.
     codes = {name: f'c{number:04d}' for number, name in enumerate(present)}
     events = modelled.assign(trial_type=modelled['condition'].map(codes))
-    with warnings.catch_warnings():
+    # A column that is 0 throughout has no condition number.
+    with warnings.catch_warnings(), np.errstate(divide='ignore', invalid='ignore'):
         # Impulses are in the notes of the design already.
         warnings.filterwarnings('ignore', message='.*null duration')
         # What cannot be told apart is found and named with the contrasts.

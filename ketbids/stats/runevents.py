@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ketbids.errors import InputError
@@ -11,16 +12,13 @@ from ketbids.stats.eventrules import EventRules
 from ketbids.stats.events import UNMATCHED
 from ketbids.stats.rundesign import LONGEST_BEFORE
 
-__all__ = ['RunEvents', 'filled_durations', 'odd_response_times', 'place_in_run']
+__all__ = ['RunEvents', 'filled_durations', 'place_in_run']
 
-#: Nobody's usual response is faster than this (s).
-_FASTEST = 0.05
-#: Nobody's usual response is slower than this (s).
-_SLOWEST = 50.0
-#: Response times that are needed to say so.
-_ENOUGH = 5
 #: Status of rows that have a time and a duration.
 _TRIALS = ('trial', 'unmatched', 'repeated')
+#: Trials that last so many times as long as from one to the next are told.
+_OVERLAPPING = 3
+_LATE = 'starts after the end of the run'
 _EARLY = f'more than {LONGEST_BEFORE:g} s before the first volume, not modelled'
 
 
@@ -72,36 +70,41 @@ def place_in_run(
     Raises
     ------
     InputError
-        All trials end before the series starts, or one starts after its end.
+        All trials end before the series starts, or one starts after its end. Rows of no
+        condition may: they are noted.
     """
     coded, notes = coded.copy(), []
     dropped = drop_volumes * repetition_time
     coded['onset'] -= dropped
     shown = coded['status'].isin(_TRIALS)
+    stray = _of_no_kind(coded)
     onset, duration = coded.loc[shown, 'onset'], coded.loc[shown, 'duration']
-    if dropped and (onset + duration <= 0).all():
+    of_kinds = onset[~stray[shown]]
+    if dropped and (of_kinds + duration[~stray[shown]] <= 0).all():
         raise InputError(
             f'every event ends within the {drop_volumes} volumes ({dropped:g} s) that '
             f'--drop-volumes says were removed from the start of {series}. Give the number that '
             'was removed there, 0 if none.'
         )
     end = n_volumes * repetition_time
-    if onset.max() >= end:
-        at = coded.iloc[int(np.flatnonzero(shown)[onset.argmax()])]
+    if of_kinds.max() >= end:
+        at = coded[shown & ~stray].iloc[int(of_kinds.argmax())]
         raise InputError(
             f'the last event starts at {at["onset"]:g} s (line {at["line"]}), but {series} ends '
-            f'at {end:g} s ({n_volumes} volumes). {_late_events(onset, end)}'
+            f'at {end:g} s ({n_volumes} volumes). {_late_events(of_kinds, end)}'
+        )
+    late = stray & (coded['onset'] >= end)
+    if late.any():
+        coded.loc[late, 'note'] += f'; {_LATE}'
+        notes.append(
+            f'rows of no condition that start after the end of the run ({end:g} s): '
+            f'{_counted(coded, late)}'
         )
     early = (coded['onset'] < -LONGEST_BEFORE) & (coded['status'] == 'trial')
     told = coded['note'].where(coded['note'] != '', 'a trial of ' + coded['condition'])
     coded.loc[early, 'note'] = told[early] + f'; {_EARLY}'
     coded.loc[early, ['status', 'condition', 'reason']] = ['early', UNMATCHED, _EARLY]
-    long = duration > end
-    if long.any():
-        notes.append(
-            f'rows of the events file that last longer than the run ({end:g} s), the longest '
-            f'{duration.max():g} s: {int(long.sum())}; durations must be in seconds'
-        )
+    notes += _long_durations(coded[shown], end)
     if not onset.is_monotonic_increasing:
         notes.append('the rows of the events file were not in the order of their onsets, sorted')
     # Of rows at one time, a trial comes before the press at its onset, as in the file.
@@ -112,7 +115,7 @@ def place_in_run(
 def filled_durations(
     events: pd.DataFrame, rules: EventRules, coded: pd.DataFrame
 ) -> tuple[str, ...]:
-    """Say how many trials had no duration of their own.
+    """Say how many trials, and how many rows of no condition, had no duration of their own.
 
     Parameters
     ----------
@@ -125,54 +128,55 @@ def filled_durations(
     Returns
     -------
     tuple of str
-        One sentence, or none.
+        A sentence, or none.
     """
     filled = np.array([is_missing(value) for value in events['duration']], dtype=bool)
     filled &= coded['status'].isin(_TRIALS).to_numpy()
-    if rules.duration is None or not filled.any():
+    if not filled.any():
         return ()
+    if rules.duration is None:
+        return (f'rows of no condition without a duration: {_counted(coded, filled)}',)
     return (
         f'trials whose duration is n/a, modelled with the {rules.duration:g} s of the model '
         f'file: {int(filled.sum())}',
     )
 
 
-def odd_response_times(rules: EventRules, coded: pd.DataFrame) -> tuple[str, ...]:
-    """Find response times that look like those of another unit.
+def _of_no_kind(coded: pd.DataFrame) -> pd.Series:
+    """Rows that the model names nowhere: of no condition, no stimulus and no response."""
+    nothing = coded['responded'].isna() & (coded['stimulus'] == UNMATCHED)
+    return (coded['status'] == 'unmatched') & nothing
 
-    Parameters
-    ----------
-    rules : EventRules
-    coded : DataFrame
-        Result of `ketbids.stats.events.code_trials`.
 
-    Returns
-    -------
-    tuple of str
-        One sentence, or none.
-
-    Raises
-    ------
-    InputError
-        They are a thousand times as long as people's are.
-    """
-    times = coded.loc[coded['response_time'].abs() > 0, 'response_time']
-    if rules.response is None or len(times) < _ENOUGH:
-        return ()
-    middle, column = float(times.median()), rules.response.column
-    in_seconds = column is not None and rules.units.get(column, 's') == 's'
-    if in_seconds and middle > _SLOWEST and middle / 1000 <= rules.response.window[1]:
-        raise InputError(
-            f'The values of {column} look like milliseconds (half of them are {middle:g} or '
-            'more), but are taken for seconds. Say so in the model file: '
-            f'"Units": {{"{column}": "ms"}}.'
-        )
-    if not 0 < middle < _FASTEST:
-        return ()
+def _counted(coded: pd.DataFrame, rows: pd.Series | npt.NDArray[np.bool_]) -> str:
+    """How many rows there are, where the first one is, and what to do about them."""
+    found = coded[np.asarray(rows)]
+    first = found.iloc[0]
     return (
-        f'the median response time is {middle * 1000:.3g} ms, faster than anybody responds: '
-        'check the unit of the times and the clock of the responses',
+        f'{len(found)}, the first in line {first["line"]} ({first["reason"]}); if they are no '
+        'trials, name them in Events.Ignore of the model file'
     )
+
+
+def _long_durations(shown: pd.DataFrame, end: float) -> list[str]:
+    """Find durations that can hardly be, in a run of `end` seconds."""
+    long = shown['duration'] > end
+    if long.any():
+        return [
+            f'rows of the events file that last longer than the run ({end:g} s), the longest '
+            f'{shown["duration"].max():g} s: {int(long.sum())}; durations must be in seconds'
+        ]
+    found = []
+    for name, trials in shown[shown['status'] == 'trial'].groupby('condition', sort=False):
+        spacing = float(np.median(np.diff(np.sort(trials['onset'])))) if len(trials) > 1 else 0.0
+        duration = float(trials['duration'].median())
+        if 0 < _OVERLAPPING * spacing < duration:
+            found.append(
+                f'trials of {name} last {duration:g} s (median), but one starts every '
+                f'{spacing:.3g} s: durations must be in seconds; if the file has milliseconds, '
+                'say so in the model file: "Units": {"duration": "ms"}'
+            )
+    return found
 
 
 def _late_events(onset: pd.Series, end: float) -> str:

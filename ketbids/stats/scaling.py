@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 
 from ketbids.errors import InputError
 
@@ -49,8 +50,24 @@ def has_data(data: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
         False where a value is not finite (or as large as only a damaged file has), or where all
         are equal.
     """
+    if data.dtype == np.float32 and data.flags.f_contiguous and len(data):
+        return _usable(data.T, np.float32(_ABSURD))
     low, high = data.min(axis=0), data.max(axis=0)  # NaN and infinity come through
     return (low > -_ABSURD) & (high < _ABSURD) & (low < high)
+
+
+@njit(nogil=True, cache=True)
+def _usable(values, absurd):
+    """Do it in one pass over rows of a series as it is in a file, (n_grayordinates, n_volumes)."""
+    usable = np.empty(len(values), np.bool_)
+    for row in range(len(values)):
+        x = values[row]
+        first, bad, other = x[0], 0, 0
+        for i in range(len(x)):
+            bad += not abs(x[i]) < absurd  # NaN too
+            other += x[i] != first
+        usable[row] = bad == 0 and other > 0
+    return usable
 
 
 def scale_factor(

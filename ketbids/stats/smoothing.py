@@ -1,6 +1,6 @@
 """Gaussian smoothing within each structure: along the cortex, and in the voxel grid."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import product
@@ -16,12 +16,12 @@ from ketbids.stats.fwhm import fwhm_to_sigma
 from ketbids.stats.geodesic import crossing_lengths, distances_within, edge_lengths
 from ketbids.stats.graph import vertex_areas
 
-__all__ = ['apply_smoothing', 'smoothing_matrix']
+__all__ = ['apply_smoothing', 'smoothed_parts', 'smoothing_matrix']
 
 #: Kernels end at this many standard deviations.
 _CUT_OFF = 3.0
 #: Grayordinates that a thread takes at a time.
-_ROWS = 2048
+_ROWS = 1024
 
 
 def smoothing_matrix(
@@ -125,6 +125,54 @@ def apply_smoothing(
     InputError
         The matrix is for another number of grayordinates.
     """
+    rows, fill = _averaging(matrix, data, valid)
+    out = np.empty(rows, np.float32 if np.asarray(data).dtype == np.float32 else np.float64)
+    firsts = range(0, len(out), _ROWS)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda first: fill(first, out[first : first + _ROWS]), firsts))
+    return out.T
+
+
+def smoothed_parts(
+    matrix: sparse.csr_matrix,
+    data: npt.NDArray[np.float32],
+    *,
+    valid: npt.NDArray[np.bool_] | None = None,
+    threads: int = 1,
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Do what :func:`apply_smoothing` does, some grayordinates after the others.
+
+    Parameters
+    ----------
+    matrix, data, valid, threads
+        See there; single precision only.
+
+    Yields
+    ------
+    ndarray of float32, shape (n_frames, some grayordinates)
+        In Fortran order. Its memory is used again: it holds until a later one is asked for.
+
+    Raises
+    ------
+    InputError
+        The matrix is for another number of grayordinates.
+    """
+    (n, n_frames), fill = _averaging(matrix, np.asarray(data, np.float32), valid)
+    room = np.empty((threads, min(n, _ROWS), n_frames), np.float32)
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, n, threads * _ROWS):
+            firsts = range(start, min(start + threads * _ROWS, n), _ROWS)
+            parts = [part[: n - first] for part, first in zip(room, firsts, strict=False)]
+            list(pool.map(fill, firsts, parts))
+            yield from (part.T for part in parts)
+
+
+def _averaging(
+    matrix: sparse.csr_matrix,
+    data: npt.NDArray[np.floating],
+    valid: npt.NDArray[np.bool_] | None,
+) -> tuple[tuple[int, int], Callable[[int, npt.NDArray[np.floating]], None]]:
+    """Give the shape of the result (grayordinates first), and what fills rows of it."""
     data = np.asarray(data)
     if data.ndim != 2 or matrix.shape != (data.shape[1], data.shape[1]):
         raise InputError(
@@ -137,26 +185,21 @@ def apply_smoothing(
         valid = np.isfinite(values).all(axis=1) & (values != 0).any(axis=1)
     valid = np.ascontiguousarray(valid, dtype=np.bool_)
     weights = matrix.tocsr()
-    n = len(values)
-    starts = weights.indptr.astype(np.int64)
+    starts = weights.indptr.astype(np.int64, copy=False)
     columns = weights.indices.astype(np.int32, copy=False)
     most = int(np.diff(starts).max(initial=0))
-    cuts = [*range(0, n, _ROWS), n]
-    out = np.empty_like(values)
-    job = partial(_average, starts, columns, weights.data, valid, values, out, most)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(job, cuts[:-1], cuts[1:]))
-    return out.T
+    fill = partial(_average, starts, columns, weights.data, valid, values, most)
+    return values.shape, fill
 
 
 @njit(nogil=True, cache=True, error_model='numpy')
-def _average(starts, columns, weights, valid, values, out, most, first, last):
-    """Fill the rows `first` to `last` of `out` with weighted averages of rows of `values`."""
+def _average(starts, columns, weights, valid, values, most, first, out):
+    """Fill `out` with weighted averages of rows of `values`, for the row `first` and on."""
     n_frames = values.shape[1]
     total = np.empty(n_frames, np.float64)
     near = np.empty(most + 8, np.int32)
     share = np.empty(most + 8, values.dtype)
-    for row in range(first, last):
+    for row in range(first, first + len(out)):
         count, norm = 0, 0.0
         if valid[row]:
             for j in range(starts[row], starts[row + 1]):
@@ -165,7 +208,7 @@ def _average(starts, columns, weights, valid, values, out, most, first, last):
                     norm += share[count]
                     count += 1
         if norm <= 0:
-            out[row] = values[row]
+            out[row - first] = values[row]
             continue
         # Eight at a time, so that the sums are loaded and stored less often; the last ones are
         # filled up with nothing of the row itself.
@@ -183,7 +226,7 @@ def _average(starts, columns, weights, valid, values, out, most, first, last):
                 two = (t * e[i] + u * f[i]) + (v * g[i] + w * h[i])
                 total[i] += one + two
         for i in range(n_frames):
-            out[row, i] = total[i] / norm
+            out[row - first, i] = total[i] / norm
 
 
 def _surface_of(name: str, models: BrainModels, surfaces: Mapping[str, Surface]) -> Surface:

@@ -1,6 +1,6 @@
 """What the sidecars of maps say of how they were made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,56 +45,38 @@ def confound_sets(settings: Settings, run: RunFiles) -> tuple[str, ...]:
     )
 
 
-def map_metadata(
-    settings: Settings, runs: Sequence[RunFiles], uris: Mapping[str, Path]
-) -> dict[str, Any]:
-    """Say what maps of some runs are made of, and how.
+def map_metadata(settings: Settings, run: RunFiles, uris: Mapping[str, Path]) -> dict[str, Any]:
+    """Say what the maps of a run are made of, and how.
 
     Parameters
     ----------
     settings : Settings
-    runs : sequence of RunFiles
+    run : RunFiles
     uris : mapping of str to Path
         Folder of each dataset name (see `ketbids.io.inventory.bids_uri`).
     """
-    first = settings.first_level
-    kernels = [kernel_of(first, run) for run in runs]
-    totals = [
-        round(effective_fwhm(kernel, INHERENT_FWHM[run.preprocessed.origin]), 4)
-        for kernel, run in zip(kernels, runs, strict=True)
-    ]
+    first, found = settings.first_level, run.preprocessed
+    kernel = kernel_of(first, run)
+    total = effective_fwhm(kernel, INHERENT_FWHM[found.origin])
     metadata: dict[str, Any] = {
-        'Sources': [
-            bids_uri(path, uris) for run in runs for path in (run.preprocessed.series, run.events)
-        ],
+        'Sources': [bids_uri(path, uris) for path in (found.series, run.events)],
         'SoftwareVersion': version('ketbids'),
-        'Smoother': first.smoother if any(kernels) else 'none',
+        'Smoother': first.smoother if kernel else 'none',
         'SmoothingMode': first.smoothing_mode,
-        'SmoothingAddedFWHM': _common([round(kernel, 4) for kernel in kernels]),
-        'SmoothingTotalFWHM': _common(totals),
+        'SmoothingAddedFWHM': round(kernel, 4),
+        'SmoothingTotalFWHM': round(total, 4),
         'HRFModel': first.hrf_model,
         'HighPassCutoffHz': first.high_pass,
         'DroppedVolumes': first.drop_volumes,
-        'Preprocessing': ' and '.join(sorted({_origin(run) for run in runs})),
-        'Confounds': _common_sets(settings, runs),
+        'Preprocessing': _origin(run),
+        'Confounds': list(confound_sets(settings, run)),
         'Surfaces': AVERAGE_SURFACES
-        if any('midthickness' in run.preprocessed.anatomy.template for run in runs)
+        if 'midthickness' in found.anatomy.template
         else "participant's own",
     }
-    if all(run.preprocessed.denoised for run in runs):
+    if found.denoised:
         metadata['Caveat'] = _AFTER_FIX
     return metadata
-
-
-def _common(values: Sequence[float]) -> float | list[float]:
-    """One value if all are the same, else the value of each run."""
-    return values[0] if len(set(values)) == 1 else list(values)
-
-
-def _common_sets(settings: Settings, runs: Sequence[RunFiles]) -> list[str]:
-    """Sets of confounds of runs; if they differ, those of each run as one text."""
-    found = list(dict.fromkeys(confound_sets(settings, run) for run in runs))
-    return list(found[0]) if len(found) == 1 else [' '.join(sets) or 'none' for sets in found]
 
 
 def _origin(run: RunFiles) -> str:

@@ -1,7 +1,6 @@
 """Tables and figures of the participant level."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from nipype.interfaces import utility as niu
 from nipype.pipeline import engine as pe
@@ -53,7 +52,7 @@ def init_run_report_wf(
     contrasts, z, sidecars, f_contrasts, f_z, quality, notes
         Of `FitGLM` or another engine.
     motion_file, motion_facts
-        Of `RunQuality` (``out_file``, ``facts``); undefined: not known.
+        Of `RunQuality` (``out_file``, ``facts``).
 
     Outputs
     -------
@@ -67,8 +66,16 @@ def init_run_report_wf(
         name='inputnode',
     )
     outputnode = pe.Node(niu.IdentityInterface(fields=['section']), name='outputnode')
-    found = _found(run)
-    figures = pe.Node(RunFigures(conditions=list(conditions), **found), name='figures')
+    timing = {
+        'series_file': str(run.preprocessed.series),
+        'sidecars': [str(path) for path in run.preprocessed.sidecars],
+    }
+    figures = pe.Node(
+        RunFigures(conditions=list(conditions), origin=run.preprocessed.origin, **timing),
+        name='figures',
+    )
+    if run.preprocessed.confounds is not None:
+        figures.inputs.confounds_file = str(run.preprocessed.confounds)
     # Maps of F contrasts come after those of t contrasts.
     names = pe.Node(niu.Merge(2), name='names')
     z = pe.Node(niu.Merge(2), name='z')
@@ -82,7 +89,7 @@ def init_run_report_wf(
             smoothing=smoothing,
             denoised=run.preprocessed.denoised,
             sets=list(sets),
-            **found,
+            **timing,
         ),
         name='describe',
     )
@@ -96,7 +103,7 @@ def init_run_report_wf(
         (z, maps, [('out', 'z')]),
         (inputnode, describe, [
             *((f, f) for f in ('trials_file', 'contrasts_file', 'counts_file', 'quality')),
-            *((f, f) for f in ('motion_file', 'motion_facts')),
+            ('motion_facts', 'motion_facts'),
             ('sidecars', 'maps_sidecars'),
             ('notes', 'series_notes'),
         ]),
@@ -109,12 +116,13 @@ def init_run_report_wf(
         (ds_maps, describe, [('out_file', 'maps')]),
         (describe, outputnode, [('out_file', 'section')]),
     ])  # fmt: skip
+    nodes = {}
     for field, desc, suffix in (
         ('trials_file', 'trials', 'events'),
         ('counts_file', 'counts', 'events'),
         ('design_file', 'design', 'timeseries'),
     ):
-        node = sink(
+        nodes[desc] = sink(
             f'ds_{desc}',
             output_dir,
             source,
@@ -124,17 +132,6 @@ def init_run_report_wf(
             extension='.tsv',
             meta_dict=column_descriptions(desc),
         )
-        workflow.connect(inputnode, field, node, 'in_file')
+        workflow.connect(inputnode, field, nodes[desc], 'in_file')
+    workflow.connect(describe, 'design_sidecar', nodes['design'], 'sidecars')
     return workflow
-
-
-def _found(run: RunFiles) -> dict[str, Any]:
-    """Inputs that tell the time axis and the head movement of a run."""
-    found: dict[str, Any] = {
-        'series_file': str(run.preprocessed.series),
-        'sidecars': [str(path) for path in run.preprocessed.sidecars],
-        'origin': run.preprocessed.origin,
-    }
-    if run.preprocessed.confounds is not None:
-        found['confounds_file'] = str(run.preprocessed.confounds)
-    return found

@@ -76,7 +76,7 @@ def init_run_wf(
     )
     _set_inputs(smoothing_wf, glm_wf, run)
     glm_wf.get_node('fit').inputs.needed = alone
-    metadata = map_metadata(settings, (run,), uris)
+    metadata = map_metadata(settings, run, uris)
     ds_statmaps_wf = init_ds_statmaps_wf(
         output_dir=output_dir,
         source_file=str(run.events),

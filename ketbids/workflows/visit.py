@@ -248,9 +248,12 @@ def _connect_combination(
     """Add fixed effects over the runs of a visit."""
     output_dir, first = str(settings.paths.output_dir), visit.runs[0]
     series = [str(run.preprocessed.series) for run in visit.runs]
-    metadata = map_metadata(settings, visit.runs, uris)
     combine = pe.Node(
-        CombineRuns(series_files=series, caveat=metadata.get('Caveat', '')),
+        CombineRuns(
+            series_files=series,
+            labels=[run.key.label for run in visit.runs],
+            metadata=[map_metadata(settings, run, uris) for run in visit.runs],
+        ),
         name='combine',
         mem_gb=1,
     )
@@ -262,7 +265,7 @@ def _connect_combination(
     ds_statmaps_wf = init_ds_statmaps_wf(
         output_dir=output_dir,
         source_file=str(first.events),
-        metadata=metadata,
+        metadata={},
         f_contrasts=any(c.test == 'F' for c in model.contrasts),
         dismiss_run=True,
     )
@@ -270,7 +273,7 @@ def _connect_combination(
     left, right = (str(path) for path in first.preprocessed.anatomy.inflated)
     figures.inputs.left_inflated, figures.inputs.right_inflated = left, right
     # Maps of F contrasts come after those of t contrasts.
-    names, z = (pe.Node(niu.Merge(2), name=name) for name in ('names', 'z'))
+    names, z, sidecars = (pe.Node(niu.Merge(2), name=name) for name in ('names', 'z', 'sidecars'))
     ds_maps = figure_sink(
         'ds_maps', output_dir, str(first.events), dismiss_run=True, suffix='statmap'
     )
@@ -282,6 +285,8 @@ def _connect_combination(
         (names, figures, [('out', 'contrasts')]),
         (names, ds_maps, [('out', 'contrast')]),
         (names, describe, [('out', 'contrasts')]),
+        (combine, sidecars, [('sidecars', 'in1'), ('f_sidecars', 'in2')]),
+        (sidecars, describe, [('out', 'maps_sidecars')]),
         (figures, ds_maps, [('figures', 'in_file')]),
         (ds_maps, describe, [('out_file', 'maps')]),
     ])  # fmt: skip

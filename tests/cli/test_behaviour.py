@@ -19,6 +19,7 @@ from ketbids.io.tables import read_table, write_table
 from ketbids.model import default_model_path, load_model
 from ketbids.stats.behaviour import measures_to_test, performance_table
 from ketbids.stats.eventrules import ValidityRules
+from tests.cli.test_eventshifts import save
 from tests.workflows.studies import settings
 
 WHO = [f'{number:02}' for number in range(1, 13)]
@@ -286,8 +287,15 @@ def test_the_page_of_the_group_has_behaviour(command, dataset, capsys):
     page = (dataset / 'out' / 'group.html').read_text()
     assert '<section id="behaviour">' in page
     assert '0 correct NoGo trials of 25, fewer than 10' in page
-    tests = read_table(dataset / 'out' / 'group' / 'group_behaviour_tests.tsv')
-    assert tests['analysis'].unique().tolist() == ['meanHC']
+
+
+def test_the_page_of_the_group_names_shifted_runs(command, dataset):
+    for number in range(6):
+        save(dataset / 'out', f'2{number}', shift=-8.0 * (number == 5))
+    command(exclude=False)
+    page = (dataset / 'out' / 'group.html').read_text()
+    assert 'sub-25_ses-TP1_task-carit, run 1: The first trial starts 8.0 s earlier' in page
+    assert 'sub-24_ses-TP1_task-carit' not in page
 
 
 def test_who_is_excluded_by_behaviour_has_no_map_in_the_group(command, dataset, capsys):
@@ -295,3 +303,64 @@ def test_who_is_excluded_by_behaviour_has_no_map_in_the_group(command, dataset, 
     said = capsys.readouterr()
     assert 'Excluded, as the task was not done: sub-01 ses-TP1.' in said.out
     assert 'No contrast map is left: each is excluded' in said.err
+
+
+def test_other_analyses_keep_their_rows(study):
+    """Jobs of an array with one analysis each write one and the same table."""
+    report(study)
+    path = study / 'out' / 'group' / 'group_behaviour_tests.tsv'
+    whole = path.read_bytes()
+    for name in ('meanAll', 'hcVsTrd'):
+        made = settings(study, 'group')
+        made = replace(made, group=replace(made.group, analyses=(name,)))
+        found = collect_behaviour(made, MODEL, [])
+        report_behaviour(made, MODEL, found, [], PEOPLE, MAPS)
+        assert path.read_bytes() == whole
+
+
+def test_means_of_times_and_shares_are_not_tested_against_zero(study):
+    _, _, tests = report(study)
+    means = tests[tests['analysis'] == 'meanHC'].set_index('measure')
+    assert pd.isna(means.loc['rt_correct_go_mean', 'p'])
+    assert means.loc['rt_correct_go_mean', 'ci_low'] > 0.3
+    assert 'no question' in means.loc['accuracy', 'not_available']
+    assert means.loc['dprime', 'p'] < 0.001
+    assert (means['p_holm'].notna() == means['p'].notna()).all()
+
+
+def test_tables_of_another_model_are_removed(study, caplog):
+    report(study)
+    folder = study / 'out' / 'group'
+    (folder / 'group_behaviour_mine.tsv').write_text('mine')
+    events = replace(MODEL.run.events, stimuli=None)
+    silent = replace(MODEL, run=replace(MODEL.run, events=events))
+    with caplog.at_level('INFO', 'ketbids'):
+        assert report_behaviour(settings(study, 'group'), silent, None, [], PEOPLE, MAPS) is None
+    assert [path.name for path in folder.iterdir()] == ['group_behaviour_mine.tsv']
+    assert 'Removed, as the model file has no Stimuli: group/group_behaviour.tsv' in caplog.text
+
+
+def test_who_is_excluded_is_said_once(study, caplog):
+    with caplog.at_level('WARNING', 'ketbids'):
+        report(study, exclude=True)
+    assert [text for text in caplog.messages if 'sub-02' in text] == [
+        'Excluded, as the task was not done: sub-02 ses-TP1.'
+    ]
+
+
+def test_misspelt_types_are_flagged_in_the_group(study, caplog):
+    rng = np.random.default_rng(0)
+    trials = session(rng)
+    odd = np.arange(100) % 10 == 0
+    trials['stimulus'] = np.where(odd, 'n/a', trials['stimulus'])
+    trials['status'] = np.where(odd, 'unmatched', 'trial')
+    trials['responded'] = trials['responded'].where(~odd, None)
+    put(study, '01', 'TP1', trials)
+    with caplog.at_level('WARNING', 'ketbids'):
+        section, table, _ = report(study, exclude=True)
+    assert table.loc[0, 'n_unmatched'] == 10
+    assert pd.isna(table.loc[0, 'valid'])
+    assert pd.isna(table.loc[0, 'excluded'])
+    assert section.flagged.rows[0][2].startswith('10 of 100 rows of events are neither')
+    words = 'sub-01 ses-TP1 has behaviour that does not tell whether the task was done: 10 of 100'
+    assert words in caplog.text

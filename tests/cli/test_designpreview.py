@@ -74,7 +74,8 @@ def test_the_preview_is_what_the_nodes_make(study, capsys, tmp_path):
     correlations = np.array(checks['correlations']['values'])
     assert f'{correlations[1, 0]:.2f}   1.00\n' in text
     for message in checks['messages']:
-        assert f'    {message["level"]}: {message["text"]}\n' in text
+        level = {'unchecked': 'not checked'}.get(message['level'], message['level'])
+        assert f'    {level}: {message["text"]}\n' in text
     counts = read_table(tmp_path / 'counts.tsv')
     named = counts.loc[counts['status'] == 'trial'].groupby('condition', sort=False)['n_rows']
     assert f'trials: {", ".join(f"{name} {n}" for name, n in named.sum().items())} (' in text
@@ -92,9 +93,11 @@ def test_rows_that_are_no_trials_are_accounted_for(study, capsys):
 def test_bad_events_stop_nobody(study, capsys):
     path = events(study)
     path.write_text(path.read_text().replace('\tgo\t', '\tg0\t').replace('\tnogo\t', '\tn0\t'))
-    text = dry_run(study, capsys, code=1)
+    text, runs = dry_run(study, capsys, code=1), len(list(study[0].rglob('*_events.tsv')))
     assert f'    design: cannot be made: {path}: ' in part(text)
-    runs = len(list(study[0].rglob('*_events.tsv')))
+    assert text.splitlines()[-1] == (
+        f'Visits: 1 cannot be modelled, {runs - 1} to do. Nothing was written.'
+    )
     assert text.count('    design: ') == runs
     assert f'Designs of {runs} runs: 1 cannot be modelled' in text
 
@@ -116,6 +119,18 @@ def test_a_shifted_run_stands_out(study, capsys):
     assert 'starts 6.0 s earlier than in the other runs (median 8.0 s; 7.5 volumes)' in part(text)
     assert text.count('than in the other runs') == 1
     assert 'with a warning' in text.splitlines()[-2]
+
+
+def test_movement_and_a_picture_of_the_design(study, capsys):
+    text = part(dry_run(study, capsys, '--participant-label', '01', '--session-label', 'TP1'))
+    said = r'movement: mean FD \d\.\d{3} mm, filtered (\d\.\d{3} mm|n/a \(.+\)), \d+\.\d % above'
+    assert re.search(said, text)
+    lines = re.findall(r'^      (correct\w+) +\|(.{60})\|$', text, re.MULTILINE)
+    assert [name for name, _ in lines] == ['correctGo', 'correctNogo']
+    # Rest before the first trial, then something.
+    assert all(line[:2].strip() == '' and line.strip() for _, line in lines)
+    # A run that is not compared with itself: the study has too few.
+    assert 'ok: Other runs: the first trial starts at' in text or 'not compared' in text
 
 
 def test_removed_volumes_against_the_raw_image(study, capsys):
@@ -149,6 +164,7 @@ def test_levels_are_counted():
         for name, level in enumerate(['ok', 'failed', 'alarm', 'warn', 'ok'])
     }
     assert designpreview.summarise_designs(previews) == (
-        'Designs of 5 runs: 1 cannot be modelled, 1 with an alarm, 1 with a warning, 2 without.'
+        'Designs of 5 runs: 1 cannot be modelled, 1 with an alarm, 1 with a warning, '
+        '2 without a warning.'
     )
     assert designpreview.summarise_designs({}) == ''

@@ -146,7 +146,11 @@ def test_wrong_usage(log, target, capsys, words, said):
 
 
 def test_names_that_are_not_of_events(log, tmp_path, capsys):
-    for name in ('events.tsv', '_events.tsv', 'sub-01_events.csv'):
+    for name in (
+        *('events.tsv', '_events.tsv', 'sub-01_events.csv', 'sub-01_events.tsv'),
+        *('sub-01_task-go nogo_events.tsv', 'sub-01_task-carit_run-1 _events.tsv'),
+        *('task-carit_events.tsv', 'sub-0_1_task-carit_events.tsv', 'x_events.tsv'),
+    ):
         words = (name, 'must end in _events.tsv')
         fails(capsys, 2, *words)(call('carit', log, tmp_path / name))
 
@@ -183,6 +187,35 @@ def test_evs_of_carit(tmp_path, target, content, capsys):
     }
     expected = {name: count for name, count in expected.items() if count}
     assert coded['condition'].value_counts().to_dict() == expected
+
+
+@pytest.mark.parametrize('how', ['same', 'symlink', 'hardlink', 'sidecar'])
+def test_the_source_is_never_replaced(tmp_path, capsys, how):
+    """Whatever it is called, and by whatever links it is reached."""
+    target = tmp_path / 'sub-01_task-carit_events.tsv'
+    source = target if how == 'same' else tmp_path / 'log.csv'
+    if how == 'sidecar':
+        source = target.with_suffix('.json')
+    write_log(source)
+    before = source.read_bytes()
+    if how == 'symlink':
+        target.symlink_to(source)
+    elif how == 'hardlink':
+        target.hardlink_to(source)
+    fails(capsys, 2, 'is the same file as', str(source))(
+        call('carit', source, target, '--overwrite')
+    )
+    assert source.read_bytes() == before
+
+
+def test_no_ev_is_replaced(tmp_path, target, capsys):
+    write(tmp_path / 'EVs', {'a': '1 1 1\n', 'b': '3 1 1\n'})
+    target.parent.mkdir(parents=True)
+    target.symlink_to(tmp_path / 'EVs' / 'b.txt')
+    fails(capsys, 2, 'is the same file as', 'b.txt')(
+        call('fsl', tmp_path / 'EVs', target, '--overwrite')
+    )
+    assert (tmp_path / 'EVs' / 'b.txt').read_text() == '3 1 1\n'
 
 
 def test_evs_with_names(tmp_path, target):

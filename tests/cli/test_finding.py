@@ -213,3 +213,9 @@ def test_the_model_of_another_study(dataset, capsys):
     message = capsys.readouterr().err
     assert 'no events file (*_events.tsv) of the task carit' in message
     assert 'There are events of nback: give the model file of that study with --model.' in message
+
+
+def test_one_is_not_counted_as_several(study, dry):
+    root = study('sub-A_task-carit')
+    (root / 'hcp').mkdir()
+    assert '1 participant, 1 run with events, 0 left out, 1 visit without' in dry(root)[1]

@@ -247,7 +247,7 @@ def test_a_dry_run_lists_and_writes_nothing(three, capsys):
     assert 'sub-02_task-carit has no surfaces of its own on the mesh' in text
     assert '(average surfaces)' in text
     assert 'sub-03_task-carit is excluded: motion' in text
-    assert 'Visits: 2 to do. Nothing was written.' in text
+    assert 'Visits: 2 cannot be modelled. Nothing was written.' in text
 
 
 def test_a_dry_run_knows_what_is_done(dataset, capsys):
@@ -271,12 +271,11 @@ def test_directions_are_runs_of_one_visit(dataset, capsys):
             name = f'sub-01_task-carit_acq-{acq}_dir-{direction}'
             (folder / f'{name}_events.tsv').write_text('onset\tduration\n1\t1\n')
             fmriprep_run(dataset / 'hcp', name)
-    fails(capsys, 1, 'acq-a: to do\n  dir-LR: ', '  dir-RL: ', 'acq-b: to do', 'Visits: 2 to do')(
-        run(dataset, '--dry-run')
-    )
+    said = ('acq-a: to do\n  dir-LR: ', '  dir-RL: ', 'acq-b: to do')
+    fails(capsys, 1, *said, 'Visits: 2 cannot be modelled')(run(dataset, '--dry-run'))
     path = dataset / 'filter.json'
     path.write_text('{"bold": {"acquisition": "a", "direction": "LR"}}')
-    fails(capsys, 1, 'acq-a: to do\n  dir-LR: ', 'Visits: 1 to do')(
+    fails(capsys, 1, 'acq-a: to do\n  dir-LR: ', 'Visits: 1 cannot be modelled')(
         run(dataset, '--dry-run', '--bids-filter-file', str(path))
     )
 
@@ -380,15 +379,22 @@ def test_conditions_without_trials_are_said_once(tmp_path, caplog):
         folder = tmp_path / f'sub-{label}' / 'func'
         folder.mkdir(parents=True)
         (folder / f'sub-{label}_task-carit_desc-trials_events.tsv').write_text(
-            'onset\tcondition\tstatus\n1\tcorrectGo\ttrial\n2\tn/a\tunmatched\n3\tn/a\tignored\n'
+            'onset\tcondition\tstatus\tresponded\n'
+            '1\tcorrectGo\ttrial\tTrue\n2\tn/a\tunmatched\tn/a\n3\tn/a\tignored\tn/a\n'
+            + '4\tn/a\tunmatched\tFalse\n'
+            * (label == '02')
         )
         visits.append(Visit(label, '', 'carit', ()))
-    with caplog.at_level('WARNING', 'ketbids'):
+    with caplog.at_level('INFO', 'ketbids'):
         _report_trials(tmp_path, load_model(), visits)
     text = ' '.join(caplog.messages)
     assert 'Condition incorrectGo has no trials in any of 2 runs' in text
     assert 'Condition correctGo' not in text
-    assert '2 of 6 rows of events are trials of no condition' in text
+    assert '2 of 7 rows of events are of no kind that the model file names' in text
+    assert 'sub-01_task-carit (1 of 3), sub-02_task-carit (1 of 4). Their pages' in text
+    assert '1 of 7 rows of events are trials that no condition takes' in text
+    assert 'Rename' in text
+    assert 'Ignore' in text
 
 
 def test_a_folder_that_may_not_be_read_stops_nobody_else(three, capsys, monkeypatch):
@@ -406,3 +412,16 @@ def test_a_folder_that_may_not_be_read_stops_nobody_else(three, capsys, monkeypa
     chosen = ('--participant-label', '02', '--dry-run')
     assert run(three, *chosen) == 3
     assert 'sub-02 cannot be read: permission denied' in capsys.readouterr().err
+
+
+def test_a_smoothing_that_suits_nobody_leaves_no_pages(three, capsys):
+    """Of some, it is their page that says it."""
+    prepare(three, '01', '02')
+    given = ('--smoothing-mode', 'total', '--smoothing-fwhm', '1')
+    chosen = ('--participant-label', '01', '02')
+    assert run(three, *given, *chosen) == 3
+    assert 'A total smoothing of 1 mm FWHM cannot be reached' in capsys.readouterr().err
+    assert not list((three / 'out').glob('*.html'))
+    assert run(three, *given) == 3
+    assert 'cannot be reached' in (three / 'out' / 'sub-01.html').read_text()
+    assert 'no preprocessed time series' in (three / 'out' / 'sub-03.html').read_text()

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from ketbids.cli.planning import common_settings, variance_columns
+from ketbids.cli.mapsettings import common_settings
+from ketbids.cli.planning import variance_columns
 from ketbids.errors import InputError
 from ketbids.io.files import write_json
 from ketbids.io.preprocessed import AVERAGE_SURFACES

@@ -62,8 +62,10 @@ def test_runs_and_session(tmp_path, monkeypatch):
     assert found['valid'].tolist() == [False, False, False]
     assert found['invalid_reason'].tolist() == [
         '1 correct NoGo trials of 2, fewer than 2',
-        'Go accuracy 0.500, below 0.7 (2 of 4 Go trials without a press, 0 with a wrong one)',
-        'Go accuracy 0.625, below 0.7 (3 of 8 Go trials without a press, 0 with a wrong one)',
+        'Go accuracy 0.500, below 0.7 (1 of 4 Go trials without a press, 1 with a press outside '
+        'of the window, 0 with a wrong one)',
+        'Go accuracy 0.625, below 0.7 (2 of 8 Go trials without a press, 1 with a press outside '
+        'of the window, 0 with a wrong one)',
     ]
 
 

@@ -9,8 +9,9 @@ import pytest
 from scipy import stats
 
 from ketbids.errors import InputError
-from ketbids.interfaces.combineruns import CombineRuns, assert_estimable
+from ketbids.interfaces.combineruns import CombineRuns, assert_estimable, joint_metadata
 from ketbids.io.cifti import read_maps, write_maps
+from ketbids.io.preprocessed import AVERAGE_SURFACES
 from tests.stats.small_brain import SmallBrain
 
 
@@ -95,7 +96,7 @@ class TestCombination:
         (found,) = described(
             brain,
             *({'RegressorPeaks': {'go': height, 'stop': 0.1}} for height in heights),
-            caveat='Before.',
+            metadata=[{'Caveat': 'Before.'}] * 2,
         )
         assert found['RegressorPeaks'] == {'go': expected, 'stop': 0.1}
         assert found['Caveat'].startswith('Before.')
@@ -111,6 +112,32 @@ class TestCombination:
         assert found['NotEstimable'] == [{}, {'b': 'no trials'}]
         assert 'Caveat' not in found
         assert 'RegressorPeaks' not in found
+
+    def test_runs_that_are_not_in_a_map_are_not_among_its_sources(self, brain):
+        """Sidecars describe the runs of each map; the others stand there with their reasons."""
+        metadata = [
+            {'Sources': [f'bold{n}', f'events{n}'], 'SmoothingAddedFWHM': float(n)}
+            for n in (1, 2, 3)
+        ]
+        has = [['a', 'b'], ['a'], ['b']]
+        found = CombineRuns(
+            contrasts=has,
+            effect=[[brain.map(f'e{n}{c}', 1.0) for c in of] for n, of in enumerate(has)],
+            variance=[[brain.map(f'v{n}{c}', 1.0) for c in of] for n, of in enumerate(has)],
+            sidecars=[
+                [{'Contrast': c, 'DegreesOfFreedomNominal': 10} for c in of] for of in has
+            ],
+            not_estimable=[{}, {'b': 'no trials of x in this run'}, {'a': 'too'}],
+            labels=['run-1', 'run-2', 'run-3'],
+            metadata=metadata,
+        ).run(cwd=mkdtemp(dir=brain.folder)).outputs.sidecars  # fmt: skip
+        a, b = found
+        assert a['Sources'] == ['bold1', 'events1', 'bold2', 'events2']
+        assert b['Sources'] == ['bold1', 'events1', 'bold3', 'events3']
+        assert b['SmoothingAddedFWHM'] == [1.0, 3.0]
+        assert (b['Runs'], b['RunsUsed']) == (2, ['run-1', 'run-3'])
+        assert b['RunsLeftOut'] == {'run-2': 'no trials of x in this run'}
+        assert a['RunsLeftOut'] == {'run-3': 'too'}
 
     def test_order_of_runs_does_not_matter(self, combine):
         rng = np.random.default_rng(0)
@@ -216,3 +243,20 @@ class TestF:
         other = self.run(brain, 1, [1.0], (1.0,))
         with pytest.raises(InputError, match='F contrast any has other rows'):
             self.combine(one, other)
+
+
+def test_metadata_of_runs_that_differ():
+    own, average = "participant's own", AVERAGE_SURFACES
+    one = {'Sources': ['x'], 'Confounds': [], 'Surfaces': own, 'Preprocessing': 'fMRIPrep'}
+    one |= {'Smoother': 'none', 'HRFModel': 'spm'}
+    other = {'Sources': ['y'], 'Confounds': ['24'], 'Surfaces': average, 'Caveat': 'c'}
+    other |= {'Preprocessing': 'HCP pipelines', 'Smoother': 'native', 'HRFModel': 'spm'}
+    assert joint_metadata([one, other, one]) == {
+        'Sources': ['x', 'y'],
+        'Confounds': ['none', '24'],
+        'Surfaces': average,
+        'Preprocessing': 'HCP pipelines and fMRIPrep',
+        'Smoother': 'native',
+        'HRFModel': 'spm',
+    }
+    assert joint_metadata([other, other]) == other

@@ -10,7 +10,6 @@ import pytest
 from ketbids.interfaces.rundesign import BuildRunDesign
 from ketbids.interfaces.runreports import DescribeRun, DescribeVisit, RunFigures
 from ketbids.reports.page import SessionSection
-from ketbids.stats.confounds import MOTION
 from tests.interfaces.files import CONTRASTS, code, write_events, write_movement
 from tests.interfaces.test_firstlevel import N_VOLUMES, NAMES, build
 
@@ -27,6 +26,14 @@ QUALITY = {
     'AutocorrelationBefore': BEFORE,
     'AutocorrelationAfter': AFTER,
     'PortmanteauRejected': 0.062,
+}
+MOVED = {
+    'MeanFramewiseDisplacement': 0.1234,
+    'MeanFramewiseDisplacementFiltered': None,
+    'ShareAboveFramewiseDisplacementLimit': 0.05,
+    'FramewiseDisplacementLimit': 0.5,
+    'MeanDVARS': 31.26,
+    'NotAvailable': {'MeanFramewiseDisplacementFiltered': 'The run is too short.'},
 }
 PNG = b'\x89PNG\r\n\x1a\n'
 
@@ -61,19 +68,54 @@ def motion_file(tmp_path):
     return str(path)
 
 
+def figures(files, design, **more):
+    return RunFigures(**files, **design, conditions=NAMES, **more).run().outputs
+
+
 def test_pictures_of_a_run(run_files, motion_file):
     files, design = run_files
-    found = RunFigures(**files, **design, conditions=NAMES).run().outputs
-    assert found.names == ['design', 'correlations', 'motion']
+    found = figures(files, design, quality=QUALITY, motion_file=motion_file)
+    assert found.names == ['design', 'correlations', 'whiteness', 'motion']
     assert all(is_picture(path) for path in found.pictures)
-    plain = Path(found.pictures[-1]).read_bytes()
-    more = RunFigures(
-        **files, **design, conditions=NAMES, quality=QUALITY, motion_file=motion_file
-    ).run().outputs  # fmt: skip
-    assert more.names == ['design', 'correlations', 'whiteness', 'motion']
-    assert all(is_picture(path) for path in more.pictures)
     # Displacement and DVARS of the table are drawn.
-    assert Path(more.pictures[-1]).read_bytes() != plain
+    full = Path(found.pictures[-1]).read_bytes()
+    table = pd.read_csv(motion_file, sep='\t', na_values='n/a')
+    table.assign(dvars=np.nan).to_csv(motion_file, sep='\t', index=False, na_rep='n/a')
+    less = figures(files, design, motion_file=motion_file)
+    assert less.names == ['design', 'correlations', 'motion']
+    assert Path(less.pictures[-1]).read_bytes() != full
+
+
+@pytest.mark.parametrize('more', [[], [(20.0, 'other'), (60.0, 'other')]])
+def test_a_trial_at_the_end_of_the_run_fails_no_figure(series, tmp_path, motion_file, more):
+    """Its regressor is 0 throughout: there is nothing to correlate."""
+    length = N_VOLUMES * 0.8
+    rows = [*more, (length - 0.2, 'go')]
+    trials = tmp_path / 'trials.tsv'
+    trials.write_text(
+        'onset\tduration\tcondition\tstatus\n'
+        + ''.join(f'{onset}\t0.6\t{name}\ttrial\n' for onset, name in rows)
+    )
+    names = ['go', 'other']
+    found = BuildRunDesign(
+        trials_file=str(trials),
+        series_file=series,
+        conditions=names,
+        contrasts={'go': {'rows': [{'go': 1.0}], 'test': 't'}},
+        hrf_model='spm',
+        high_pass=0.005,
+    ).run(cwd=str(tmp_path)).outputs  # fmt: skip
+    drawn = RunFigures(
+        trials_file=str(trials),
+        series_file=series,
+        design_file=found.design_file,
+        contrasts_file=found.contrasts_file,
+        conditions=names,
+        motion_file=motion_file,
+        quality={},
+    ).run(cwd=str(tmp_path)).outputs  # fmt: skip
+    assert drawn.names == ['design', 'correlations'][: 2 if more else 1]
+    assert all(is_picture(path) for path in drawn.pictures)
 
 
 @pytest.fixture
@@ -87,6 +129,7 @@ def describe(run_files, tmp_path):
             'base_directory': str(tmp_path),
             'contrasts_file': design['contrasts_file'],
             'maps_sidecars': [SIDECAR],
+            'motion_facts': MOVED,
             'quality': QUALITY,
             'smoothing': '5 mm FWHM added; 5.39 mm with the 2 mm of the HCP pipelines',
             'denoised': True,
@@ -95,7 +138,8 @@ def describe(run_files, tmp_path):
             'pictures': [str(figures / 'design.png'), str(figures / 'motion.png')],
             'maps': [str(figures / 'map.png')],
         }
-        return DescribeRun(**{**files, **given, **inputs}).run().outputs.out_file
+        known = {name: files[name] for name in ('trials_file', 'series_file')}
+        return DescribeRun(**{**known, **given, **inputs}).run().outputs.out_file
 
     return run
 
@@ -154,7 +198,8 @@ def test_tables_of_a_run(describe, tmp_path):
         'not estimable: no trials of incorrectNogo in this run',
     )
     times = part(run, 'Times').table.rows
-    assert times[0][0] == 'fine'
+    assert times[0][0] == 'not checked'
+    assert not any('not checked' in text for text in run.warnings)
     assert 'there is no raw image (170 volumes, --drop-volumes 0)' in times[0][1]
     # Warnings of the design stand in its tables and above, not among the times.
     assert not any('contrast' in row[1] for row in times)
@@ -184,7 +229,7 @@ def test_checks_go_into_the_plan(series, tmp_path):
     assert not any(m['level'] == 'alarm' for m in plan['checks']['messages'])
 
 
-def test_nothing_to_estimate_is_no_error(series, tmp_path, describe):
+def test_nothing_to_estimate_is_no_error(series, tmp_path, describe, motion_file):
     trials = code(write_events(tmp_path / 'events.tsv', errors=False), series)
     found = BuildRunDesign(
         trials_file=trials,
@@ -197,15 +242,16 @@ def test_nothing_to_estimate_is_no_error(series, tmp_path, describe):
     plan = json.loads(Path(found.contrasts_file).read_text())
     assert plan['weights'] == {}
     assert plan['dropped'] == ['incorrectNogo']
-    figures = RunFigures(
+    drawn = RunFigures(
         trials_file=trials,
         series_file=series,
         design_file=found.design_file,
         contrasts_file=found.contrasts_file,
         conditions=['incorrectNogo'],
+        motion_file=motion_file,
         quality={},
     ).run().outputs  # fmt: skip
-    assert figures.names == ['design']
+    assert drawn.names == ['design']
     page = describe(
         contrasts_file=found.contrasts_file, maps_sidecars=[], quality={}, contrasts=[], maps=[]
     )
@@ -232,15 +278,7 @@ def test_grayordinates_without_data_are_counted(describe):
 
 def test_facts_of_the_volumes(describe):
     """Of `RunQuality`; what is not known has a reason."""
-    known = {
-        'MeanFramewiseDisplacement': 0.1234,
-        'MeanFramewiseDisplacementFiltered': None,
-        'ShareAboveFramewiseDisplacementLimit': 0.05,
-        'FramewiseDisplacementLimit': 0.5,
-        'MeanDVARS': 31.26,
-        'NotAvailable': {'MeanFramewiseDisplacementFiltered': 'The run is too short.'},
-    }
-    (run,) = section(describe(motion_facts=known)).runs
+    (run,) = section(describe()).runs
     facts = dict(run.facts)
     assert facts['Mean framewise displacement'] == '0.123 mm'
     assert facts['The same without breathing'] == 'n/a: The run is too short.'
@@ -248,48 +286,27 @@ def test_facts_of_the_volumes(describe):
     assert facts['Mean DVARS'] == '31.3'
 
 
-@pytest.mark.parametrize(
-    ('content', 'why'),
-    [
-        (None, 'there is no table of it'),
-        ('1 2 3 4 5 6\n', '1 rows of confounds, but the time series has 170 volumes'),
-        ('a b\n', "'a' is not a number"),
-    ],
-)
-def test_a_run_without_head_movement(run_files, describe, tmp_path, content, why):
-    """The page says why; nothing fails."""
+@pytest.mark.parametrize('content', [None, '1 2 3 4 5 6\n', 'a b\n'])
+def test_a_run_without_head_movement(run_files, tmp_path, motion_file, content):
+    """The facts of the run say why; nothing fails."""
     files, design = run_files
-    path = Path(files['confounds_file'])
-    files.pop('confounds_file')
+    path = Path(files.pop('confounds_file'))
     given = {}
     if content is not None:
         path.write_text(content)
         given = {'confounds_file': str(path)}
-    found = RunFigures(**files, **given, **design, conditions=NAMES).run().outputs
+    found = figures(files, design, motion_file=motion_file, **given)
     assert found.names == ['design', 'correlations']
+
+
+def test_a_page_without_head_movement(describe, tmp_path):
+    facts = dict.fromkeys(MOVED) | {'NotAvailable': {'MeanFramewiseDisplacement': 'No table.'}}
     (run,) = section(
-        describe(**given, names=['design'], pictures=str(tmp_path / 'design.png'))
+        describe(motion_facts=facts, names=['design'], pictures=str(tmp_path / 'design.png'))
     ).runs
     assert 'Head movement' not in [part.heading for part in run.parts]
     assert part(run, 'Design matrix').picture.path == 'design.png'
-    said = dict(run.facts)['Head movement']
-    assert said.startswith('unknown: ')
-    assert why in said
-
-
-def test_rotations_of_fmriprep_are_radians(run_files, describe, tmp_path):
-    """The same movement gives the same displacement, whoever wrote it down."""
-    files, _ = run_files
-    moved = np.loadtxt(files['confounds_file'])[:, :6]
-    moved[:, 3:] = np.deg2rad(moved[:, 3:])
-    path = tmp_path / 'sub-01_desc-confounds_timeseries.tsv'
-    path.write_text(
-        '\t'.join(MOTION) + '\n' + '\n'.join('\t'.join(map(repr, row)) for row in moved.tolist())
-    )
-    (hcp,) = section(describe()).runs
-    (other,) = section(describe(confounds_file=str(path), origin='fmriprep')).runs
-    name = 'Mean framewise displacement'
-    assert dict(hcp.facts)[name] == dict(other.facts)[name]
+    assert dict(run.facts)['Mean framewise displacement'] == 'n/a: No table.'
 
 
 def test_sections_of_a_visit_are_joined(describe, tmp_path):
@@ -310,6 +327,10 @@ def test_sections_of_a_visit_are_joined(describe, tmp_path):
         runs=parts,
         contrasts=['a', 'b'],
         maps=[str(tmp_path / 'a.png'), str(tmp_path / 'b.png')],
+        maps_sidecars=[
+            {'RunsUsed': ['run-1', 'run-2'], 'RunsLeftOut': {}},
+            {'RunsUsed': ['run-1'], 'RunsLeftOut': {'run-2': 'no trials of x in this run'}},
+        ],
         messages=['odd'],
         performance_file=str(performance),
     ).run()
@@ -317,6 +338,10 @@ def test_sections_of_a_visit_are_joined(describe, tmp_path):
     assert visit.session_id == 'TP1'
     assert [run.title for run in visit.runs] == ['run 1', 'run 2']
     assert [picture.path for picture in visit.maps] == ['a.png', 'b.png']
+    assert [picture.caption for picture in visit.maps] == [
+        '',
+        'Run 1 only; run 2 is left out: no trials of x in this run.',
+    ]
     assert visit.messages == (
         'odd',
         'The task may not have been done (run 2): Go accuracy: 0.5, below 0.7.',
@@ -338,3 +363,46 @@ def test_sections_of_a_visit_are_joined(describe, tmp_path):
     assert rows['Task done'] == ('yes', 'doubtful', 'yes')
     alone = DescribeVisit(session_id='', base_directory=str(tmp_path), runs=parts[:1]).run()
     assert section(alone.outputs.out_file).behaviour is None
+
+
+def test_checks_are_published(run_files, tmp_path):
+    """They go into the sidecar of the design."""
+    files, design = run_files
+    found = DescribeRun(
+        title='Task carit',
+        base_directory=str(tmp_path),
+        trials_file=files['trials_file'],
+        series_file=files['series_file'],
+        contrasts_file=design['contrasts_file'],
+        motion_facts=MOVED,
+        smoothing='none',
+        denoised=True,
+        contrasts=[],
+        names=[],
+        pictures=[],
+    ).run(cwd=str(tmp_path))  # fmt: skip
+    (sidecar,) = found.outputs.design_sidecar
+    plan = json.loads(Path(design['contrasts_file']).read_text())
+    checks = sidecar['Checks']
+    one, own = checks['Regressors'][0], plan['checks']['regressors'][0]
+    assert (one['Name'], one['Trials'], one['Level'], one['Mark']) == ('correctGo', 45, 'ok', None)
+    assert one['VIF'] == pytest.approx(own['vif'], rel=1e-5)
+    assert one['LargestCorrelation'] == pytest.approx(own['correlation'], rel=1e-5)
+    assert one['CorrelatedWith'] == 'correctNogo'
+    contrasts = {check['Name']: check for check in checks['Contrasts']}
+    known = {check['name']: check for check in plan['checks']['contrasts']}
+    assert contrasts['nogoVsGo']['Test'] == 't'
+    assert contrasts['nogoVsGo']['Efficiency'] == pytest.approx(
+        known['nogoVsGo']['efficiency'], rel=1e-5
+    )
+    assert contrasts['errors'] == {
+        'Name': 'errors',
+        'Test': 't',
+        'VIF': None,
+        'Efficiency': None,
+        'Level': 'alarm',
+        'Mark': 'no trials of incorrectNogo in this run',
+    }
+    assert {'unchecked', 'alarm', 'warn'} <= {m['Level'] for m in checks['Messages']}
+    assert checks['Span']['FirstOnset'] == 2.0
+    assert checks['Span']['RunLength'] == N_VOLUMES * 0.8

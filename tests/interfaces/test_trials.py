@@ -212,6 +212,18 @@ def test_response_times_of_another_unit(tmp_path, series):
     assert note.startswith('the median response time is 0.4 ms, faster than anybody responds')
 
 
+def test_presses_that_can_never_match_are_told(tmp_path, series):
+    path = write_events(tmp_path / 'events.tsv')
+    rules = replace(RULES, response=ResponseRule((0.0, 0.8), rows={'trial_type': ('press',)}))
+    (note,) = coding(path, series, rules).notes
+    assert note.startswith('no row is a response: Response.Rows of the model file asks for')
+    rules = replace(
+        RULES, response=ResponseRule((0.0, 0.8), 'response_time', press={'trial_type': ('x',)})
+    )
+    (note,) = coding(path, series, rules).notes
+    assert note.startswith('no row is a press: Response.Press of the model file asks for')
+
+
 def test_durations_of_the_model_are_told(tmp_path, series):
     path = Path(write_events(tmp_path / 'events.tsv'))
     path.write_text(path.read_text().replace('\t0.6\tnogo', '\tn/a\tnogo'))

@@ -80,6 +80,42 @@ def test_one_press_on_another_clock(tmp_path):
     fails(path, 'values of trialResp.firstRt are not between', clock='trial')
 
 
+@pytest.mark.parametrize('number', ['1.5', '-3', '0.5'])
+def test_numbers_of_trials_that_cannot_be(tmp_path, number):
+    path = changed(tmp_path, 9, 'trialNum', number)
+    fails(path, 'line 11', f'trialNum is {number}; it must be a whole number')
+
+
+def test_a_number_of_a_trial_twice(tmp_path):
+    new = read_carit(changed(tmp_path, 9, 'trialNum', '4'))
+    assert len(new.table) == 92
+    assert any('(trialNum) of an earlier one, kept: 1 (line 11)' in note for note in new.notes)
+
+
+def test_a_press_before_its_shape(tmp_path):
+    content = rows()
+    row = next(i for i, r in enumerate(content) if i > 20 and r['trialResp.firstRt'])
+    start = float(content[row]['shapeStartTime'])
+    path = changed(tmp_path, row, 'trialResp.firstRt', f'{start - 0.2:.3f}', content)
+    new = read_carit(path)
+    assert (new.table['response_time'] < 0).sum() == 1
+    (note,) = [n for n in new.notes if 'before their shape' in n]
+    assert note.endswith(f'count in no window: 1 (line {row + 2})')
+
+
+def test_times_in_milliseconds(tmp_path):
+    content = rows()
+    for row in content[FIRST_TRIAL:]:
+        for column in ('shapeStartTime', 'trialResp.firstRt'):
+            row[column] = row[column] and str(1000 * float(row[column]))
+    fails(write_log(tmp_path / NAME, content), 'a shape is shown every', 'are milliseconds')
+    content = rows(clock='trial')
+    for row in content[FIRST_TRIAL:]:
+        row['trialResp.firstRt'] = row['trialResp.firstRt'] and '412'
+    path = write_log(tmp_path / NAME, content)
+    fails(path, 'trialResp.firstRt is 412', 'It looks like milliseconds')
+
+
 def test_presses_during_the_fixation(tmp_path):
     """One after a press of its own counts only as a further one."""
     content = rows()

@@ -25,6 +25,7 @@ from ketbids.io.cifti import (
     write_labels,
     write_maps,
     write_series,
+    write_series_parts,
 )
 from ketbids.io.surfaces import read_surface, write_surface
 from ketbids.stats.brainmodels import Surface
@@ -87,6 +88,18 @@ def test_a_series_piece_by_piece(tmp_path, size):
     blocks = list(series_blocks(path, size))
     assert [block.shape[1] for block in blocks][:-1] == [size] * (len(blocks) - 1)
     np.testing.assert_array_equal(np.concatenate(blocks, axis=1), data)
+
+
+def test_a_series_written_in_parts(tmp_path):
+    data, models = random_series(), BRAIN.models
+    path = write_series(tmp_path / 'a.dtseries.nii', data, models, 0.8)
+    parts = [data[:, :3], np.asfortranarray(data[:, 3:50]), data[:, 50:].astype(float)]
+    again = write_series_parts(tmp_path / 'b.dtseries.nii', iter(parts), 7, models, 0.8)
+    assert again.read_bytes() == path.read_bytes()
+    for wrong, message in ((parts[:2], '50 grayordinates instead'), ([data[:6]], '6 volumes')):
+        with pytest.raises(ValueError, match=message):
+            write_series_parts(tmp_path / 'c.dtseries.nii', wrong, 7, models, 0.8)
+    assert sorted(tmp_path.iterdir()) == [path, again]
 
 
 def test_intent_is_that_of_the_standard(tmp_path):

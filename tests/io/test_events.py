@@ -22,6 +22,10 @@ def test_values_stay_as_they_are_written(tmp_path):
     [
         (b'', 'is empty'),
         (b'onset\tkind\n1\tgo\n', 'lacks the column duration; it has onset, kind'),
+        (b'onset,duration,kind\n1,1,go\n', 'separated by commas: put one tab between them'),
+        (b'onset;duration;kind\n1;1;go\n', 'separated by semicolons: put one tab between'),
+        (b'onset duration kind\n1 1 go\n', 'separated by blanks: put one tab between'),
+        (b'onset\tduration, kind\n1\t1, go\n', 'lacks .* duration; .* separated by commas'),
         (b'onset\tduration\n1\n', 'line 2: 1 values, but the header has 2 columns'),
         (b'onset\tduration\tkind\n1\t1\tgo\n2\t1\tg\xf6\n', 'line 3: byte 32 .* not UTF-8'),
         (b'onset\tduration\tkind\n1\t1\t"go\n', 'line 2: cannot be read'),

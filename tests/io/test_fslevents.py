@@ -113,6 +113,18 @@ def test_a_file_that_is_not_there(tmp_path):
     fails({'a': tmp_path / 'a.txt'}, str(tmp_path / 'a.txt'), 'No such file')
 
 
+@pytest.mark.parametrize('name', ['n/a', 'NA', 'nan'])
+def test_a_name_that_is_read_as_missing(tmp_path, name):
+    write(tmp_path / 'EVs', {'a': '1 1 1\n'})
+    fails({name: tmp_path / 'EVs' / 'a.txt'}, f'cannot be named {name}', 'NAME=FILE', 'a.txt')
+
+
+def test_onsets_in_milliseconds_are_told(tmp_path):
+    evs = write(tmp_path / 'EVs', {'a': '8000 600 1\n412000 600 1\n'})
+    (note,) = [n for n in read_evs(evs).notes if 'milliseconds' in n]
+    assert note.startswith('the last event starts at 412000 s, which is 114 hours')
+
+
 def test_folders_of_hcp_have_a_time_of_synchronisation(tmp_path):
     write(tmp_path / 'EVs', {'a': '1 1 1\n', 'Sync': '12.3\n'})
     evs, notes = find_evs(tmp_path / 'EVs')

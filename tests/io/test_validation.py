@@ -103,6 +103,46 @@ def test_errors_stop_those_whom_they_concern(dataset, tmp_path, fake):
     assert len(calls()) == 1
 
 
+EVENTS = '/sub-02/func/sub-02_task-carit_events.tsv'
+
+
+def test_values_of_events_only_warn(dataset, tmp_path, fake, said):
+    """ketbids reads them itself, and the model file may put them right."""
+    fake(
+        {
+            **error('TSV_VALUE_INCORRECT_TYPE', EVENTS),
+            **{'subCode': 'onset', 'issueMessage': "'x'", 'line': 3},
+        },
+        error('INVALID_FILE_ENCODING', '/task-carit_events.tsv'),
+    )
+    record = tmp_path / 'validation.json'
+    for _ in range(2):
+        said.clear()
+        assert check_dataset(dataset, ['02'], record) == {}
+        assert f"TSV_VALUE_INCORRECT_TYPE ({EVENTS}, line 3: onset 'x')" in said.text
+        assert 'INVALID_FILE_ENCODING (/task-carit_events.tsv)' in said.text
+        assert 'ketbids reads events itself' in said.text
+    said.clear()
+    assert check_dataset(dataset, ['01'], record) == {}
+    assert 'sub-02' not in said.text
+
+
+def test_a_name_that_is_not_of_events_stops(dataset, tmp_path, fake):
+    fake(error('NOT_INCLUDED', '/sub-02/func/sub-02_task-carit_wrong_events.tsv'))
+    assert list(check_dataset(dataset, ['01', '02'], tmp_path / 'validation.json')) == ['02']
+
+
+def test_messages_name_line_and_column(dataset, tmp_path, fake):
+    fake(
+        {
+            **error('TSV_VALUE_INCORRECT_TYPE', '/participants.tsv'),
+            **{'subCode': 'age', 'issueMessage': "'x'\n", 'line': 7},
+        }
+    )
+    with pytest.raises(InputError, match=r"\(/participants.tsv, line 7: age 'x'\)\. Correct it"):
+        check_dataset(dataset, ['01'], tmp_path / 'validation.json')
+
+
 def test_people_whom_the_table_lacks_stop_nobody(dataset, tmp_path, fake, said):
     fake(error('PARTICIPANT_ID_MISMATCH', '/participants.tsv'))
     assert check_dataset(dataset, ['01'], tmp_path / 'validation.json') == {}
@@ -163,6 +203,12 @@ def test_the_validator_itself(dataset, tmp_path):
     findings = run_validator(command, dataset)
     assert findings.errors == []
     assert findings.n_warnings > 0
+    events = dataset / 'sub-01' / 'func' / 'sub-01_task-carit_events.tsv'
+    events.write_text('onset\tduration\nx\t1\n')
+    (found,) = run_validator(command, dataset).errors
+    assert found.of_events
+    assert str(found).endswith("_events.tsv, line 2: onset 'x')")
+    events.write_text('onset\tduration\n1\t1\n')
     (dataset / 'sub-02' / 'func' / 'sub-02_task-carit_wrong_events.tsv').write_text('x\n')
     (dataset / 'sub-01' / 'func' / 'sub-01_task-carit_bold.nii.gz').touch()
     findings = run_validator(command, dataset)

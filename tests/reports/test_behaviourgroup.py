@@ -79,5 +79,11 @@ def test_no_reasons_no_column():
 
 
 def test_nobody_is_flagged():
-    assert section(TABLE.assign(valid=True)).flagged is None
-    assert section(TABLE.assign(valid=None)).flagged is None
+    fine = TABLE.assign(invalid_reason=None)
+    assert section(fine.assign(valid=True)).flagged is None
+    assert section(fine.assign(valid=None)).flagged is None
+
+
+def test_who_cannot_be_judged_is_shown():
+    odd = TABLE.assign(valid=None, invalid_reason=[None, '20 of 60 rows', None])
+    assert section(odd).flagged.rows == (('02', 'TP1', '20 of 60 rows', 'n/a'),)

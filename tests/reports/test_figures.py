@@ -1,4 +1,5 @@
 import struct
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,9 @@ def test_design_figure_takes_constant_zero_and_missing_columns():
 def test_motion_figure_marks_the_jump():
     movement = np.zeros((100, 6))
     movement[50:, 0] = 2.0
-    rgb = pixels(motion_figure(movement, repetition_time=0.8))
+    jump = np.zeros(100)
+    jump[50] = 2.0
+    rgb = pixels(motion_figure(movement, jump, repetition_time=0.8))
     assert rgb.shape == (760, 1600, 3)
     # the vermilion point beyond the threshold, above its dashed line
     row, column = np.nonzero((np.abs(rgb[484:560] - [213, 94, 0]) < 12).all(axis=2))
@@ -55,13 +58,10 @@ def test_motion_figure_marks_the_jump():
     assert np.median(column) == pytest.approx(expected, abs=6)
 
 
-@pytest.mark.parametrize(
-    ('movement', 'displacement'), [((10, 5), None), ((10, 6), 9), ((0, 6), None)]
-)
+@pytest.mark.parametrize(('movement', 'displacement'), [((10, 5), 10), ((10, 6), 9), ((0, 6), 0)])
 def test_motion_of_the_wrong_shape_is_refused(movement, displacement):
-    given = None if displacement is None else np.zeros(displacement)
     with pytest.raises(InputError):
-        motion_figure(np.zeros(movement), given)
+        motion_figure(np.zeros(movement), np.zeros(displacement))
 
 
 def test_motion_figure_shows_breathing_and_dvars():
@@ -77,3 +77,20 @@ def test_motion_figure_shows_breathing_and_dvars():
     np.testing.assert_array_equal(same, plain)
     with pytest.raises(InputError, match='99 values cannot be drawn over 100 volumes'):
         motion_figure(movement, values, dvars=np.ones(99))
+
+
+@pytest.mark.parametrize('value', [0.0, 1.0, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize('n_volumes', [2, 50])
+def test_figures_bear_any_numbers(value, n_volumes):
+    """Constant, unknown and infinite values are no reason to fail a run that is fitted."""
+    flat = np.full(n_volumes, value)
+    one = flat.copy()
+    one[-1] = 3.0
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        for values in (flat, one):
+            moved = np.tile(values[:, None], 6)
+            found = motion_figure(moved, values, filtered=values, dvars=values)
+            assert size(found)[0] == 1600
+            frame = pd.DataFrame({'a': values, 'constant': 1.0})
+            assert size(design_figure(frame, 0.8, onsets={'a': []}))[0] == 1600

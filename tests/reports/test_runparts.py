@@ -71,3 +71,24 @@ def test_behaviour_of_an_only_run_is_shown_once():
     assert rows["Sensitivity d'"] == 'n/a'
     assert rows['Task done'] == 'no rule'
     assert flags == []
+
+
+def test_behaviour_that_cannot_be_judged_is_flagged():
+    row = {
+        'run': 'run-1',
+        'n_go': 40,
+        'n_unmatched': 25,
+        'n_omissions': 4,
+        'n_outside': 1,
+        'valid': None,
+    }
+    odd = row | {'invalid_reason': '25 of 65 rows of events are neither Go nor NoGo'}
+    part, flags = behaviour_part(pd.DataFrame([odd, row, row | {'run': 'all', 'valid': True}]))
+    assert flags == [
+        'Behaviour does not tell whether the task was done (run 1): 25 of 65 rows of events are '
+        'neither Go nor NoGo.'
+    ]
+    rows = {line[0]: line[1:] for line in part.table.rows}
+    assert rows['Task done'] == ('not known', 'no rule', 'yes')
+    assert rows['Rows of events that are of no kind of trial'][0] == '25'
+    assert rows['Of them with a response outside of the window'][0] == '1 of 4 (25.0 %)'

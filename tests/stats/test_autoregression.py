@@ -14,24 +14,12 @@ from ketbids.stats.autoregression import (
     coefficients,
     implied_correlations,
     levinson,
-    model_order,
     noise_reflections,
     tail_correction,
     whitened_basis,
     with_tail,
 )
 from tests.stats.noise import autocovariance, from_reflections, noise
-
-
-@pytest.mark.parametrize(('text', 'order'), [('ols', 0), ('ar1', 1), ('ar6', 6), ('ar12', 12)])
-def test_order_of_a_noise_model(text, order):
-    assert model_order(text) == order
-
-
-@pytest.mark.parametrize('text', ['ar0', 'ar', 'AR6', 'film', 'ar100', 'ar6 '])
-def test_other_noise_models(text):
-    with pytest.raises(InputError, match='no noise model'):
-        model_order(text)
 
 
 def test_bias_correction_is_exact_for_short_memory():

@@ -17,7 +17,6 @@ from ketbids.stats.behaviour import (
     measures_to_test,
     performance,
     performance_table,
-    validity,
 )
 from ketbids.stats.eventrules import (
     Condition,
@@ -34,10 +33,17 @@ EXAMPLES = Path(__file__).parents[2] / 'docs' / 'examples'
 
 
 def trials(*rows, spacing=2.0):
-    """Coded trials: g .4 = Go with a press, g - = omission, n - = stopped, n .3 = commission."""
+    """Coded trials: g .4 = Go with a press, g - = omission, n - = stopped, n .3 = commission.
+
+    ? - is a row of unknown kind.
+    """
     table = []
     for number, row in enumerate(rows):
         kind, time, *more = row.split()
+        if kind == '?':
+            unknown = {'onset': spacing * number, 'status': 'unmatched', 'stimulus': 'n/a'}
+            table.append(unknown | {'response_time': math.nan})
+            continue
         pressed = time != '-'
         right = pressed == (kind == 'g') and 'wrong' not in more
         table.append(
@@ -58,7 +64,7 @@ RUN = trials('g .40', 'n .30', 'g .52', 'g -', 'n -', 'g .46 wrong', 'g .44', 'n
 
 def test_counts_and_shares():
     found = performance([RUN], RULES)
-    assert [found[name] for name in COUNTS] == [8, 5, 3, 3, 2, 1, 1, 1, 1]
+    assert [found[name] for name in COUNTS] == [8, 5, 3, 3, 2, 1, 1, 1, 1, 0, 0]
     assert found['accuracy'] == 5 / 8
     assert found['go_accuracy'] == 3 / 5
     assert found['nogo_accuracy'] == pytest.approx(2 / 3)
@@ -171,6 +177,61 @@ def test_what_counts_as_a_trial():
     assert [performance([table], RULES)[name] for name in COUNTS[:5]] == [3, 1, 2, 1, 1]
 
 
+def test_misspelt_types_do_not_shrink_behaviour_silently():
+    """25 of 45 Go are written Go: the 20 others are perfect, but what of these?"""
+    rows = [*['g .4'] * 20, *['n -'] * 20, *['? -'] * 25]
+    found = performance([trials(*rows)], RULES)
+    assert (found['n_trials'], found['n_unmatched'], found['go_accuracy']) == (40, 25, 1)
+    assert found['valid'] is None
+    assert found['invalid_reason'].startswith('25 of 65 rows of events are neither Go nor NoGo')
+    assert 'Rename and Ignore' in found['invalid_reason']
+
+
+def test_misspelt_types_in_a_real_coded_table():
+    types = ['go'] * 4 + ['Go', 'nogo', 'go', 'pause']
+    events = pd.DataFrame(
+        {
+            'onset': np.arange(8) * 2.0,
+            'duration': 0.6,
+            'trial_type': types,
+            'response_time': ['0.4', '0.9', 'n/a', '0.4', '0.4', 'n/a', '0.4', 'n/a'],
+        }
+    )
+    go, nogo = {'trial_type': ('go',)}, {'trial_type': ('nogo',)}
+    rules = EventRules(
+        conditions=(Condition('correctGo', go, True),),
+        response=ResponseRule((0, 0.8), column='response_time'),
+        ignore=({'trial_type': ('pause',)},),
+        stimuli=StimulusRules(go, nogo),
+    )
+    found = performance([code_trials(events, rules)], rules.stimuli)
+    assert found['n_unmatched'] == 1  # omissions and NoGo are of no condition, but known
+    assert (found['n_go'], found['n_nogo']) == (5, 1)
+    assert (found['n_omissions'], found['n_outside']) == (2, 1)
+
+
+def test_what_is_no_press_is_not_outside_of_the_window():
+    table = trials('g -', 'g -', 'n -').assign(response_time=[0.5, 1.2, 1.2])
+    table['note'] = ['response time 0.5 s, but key=9 is no press', 'press after the window', '']
+    assert performance([table], RULES)['n_outside'] == 1
+    assert performance([table.assign(response_time=0.0)], RULES)['n_outside'] == 0
+
+
+@pytest.mark.parametrize(
+    'rows', [('g .4', '? -', 'n .3', 'g .9'), ('g .4', 'n .3', '? -', 'g .9')]
+)
+def test_trials_beside_a_row_of_unknown_kind_are_not_neighbours(rows):
+    found = performance([trials(*rows)], RULES)
+    assert found['n_post_error'] == 0
+    assert performance([trials(*rows, 'g .5', 'n .3', 'g .6')], RULES)['n_post_error'] == 1
+
+
+def test_slowing_of_means_does_not_pair_over_a_row_of_unknown_kind():
+    table = trials('g .40', 'n .3', '? -', 'g .90', 'g .44', 'n .3', 'g .52', '? -', 'g .10')
+    found = performance([table], RULES)
+    assert found['post_error_slowing_mean'] == pytest.approx(0.52 - 0.44)
+
+
 def test_runs_are_not_neighbours():
     """An error at the end of a run slows nothing in the next."""
     first, second = trials('g .4', 'n .3'), trials('g .9', 'g .4')
@@ -188,41 +249,6 @@ def test_table_of_a_session():
     alone = performance_table([RUN], [''], RULES)
     assert alone['run'].isna().tolist() == [True, False]
     assert alone['dprime'].nunique() == 1
-
-
-def counts(go=20, omitted=0, wrong=0, nogo=12, pressed=0):
-    return {
-        'n_go': go,
-        'n_correct_go': go - omitted - wrong,
-        'n_omissions': omitted,
-        'n_wrong_go': wrong,
-        'n_nogo': nogo,
-        'n_correct_nogo': nogo - pressed,
-    }
-
-
-@pytest.mark.parametrize(
-    ('done', 'rules', 'expected'),
-    [
-        (counts(), ValidityRules(), (True, None)),
-        (counts(omitted=6, pressed=2), ValidityRules(), (True, None)),
-        (
-            counts(omitted=6, wrong=1, pressed=3),
-            ValidityRules(),
-            (
-                False,
-                '9 correct NoGo trials of 12, fewer than 10; Go accuracy 0.650, below 0.7 '
-                '(6 of 20 Go trials without a press, 1 with a wrong one)',
-            ),
-        ),
-        (counts(go=0), ValidityRules(), (False, 'no Go trial, so that there is no Go accuracy')),
-        (counts(omitted=20), ValidityRules(go_accuracy=None), (True, None)),
-        (counts(pressed=12), ValidityRules(correct_nogo=None), (True, None)),
-        (counts(omitted=20), ValidityRules(None, None), (None, None)),
-    ],
-)
-def test_validity(done, rules, expected):
-    assert validity(done, rules) == expected
 
 
 def test_no_rule_is_said():

@@ -174,3 +174,40 @@ def test_studies_without_sessions(values, people):
     single = values[values['session_id'] == 'TP1'].assign(session_id='')
     found = analyse_measures(single, people, ('rt',), formula='1', contrast={'Intercept': 1})
     assert found.loc[0, 'n'] == 24
+
+
+LEVELS = [
+    MEAN,
+    {'formula': '0 + group', 'contrast': {'group[TRD]': 1}, 'session': 'TP1'},
+    {'formula': '1 + age', 'contrast': {'Intercept': 1}, 'session': 'TP1', 'center': ('age',)},
+]
+
+
+@pytest.mark.parametrize('analysis', LEVELS)
+def test_a_level_is_tested_only_where_zero_means_something(values, people, analysis):
+    found = analyse_measures(values, people, ('dprime', 'rt'), against_zero={'dprime'}, **analysis)
+    every = analyse_measures(values, people, ('dprime', 'rt'), **analysis)
+    dprime, rt = found.to_dict('records')
+    assert dprime['p'] == dprime['p_holm'] == every.loc[0, 'p']
+    assert np.isnan([rt['t'], rt['p'], rt['p_holm']]).all()
+    assert 'no question' in rt['not_available']
+    kept = ['n', 'estimate', 'stderr', 'df', 'ci_low', 'ci_high']
+    assert [rt[name] for name in kept] == every.loc[1, kept].tolist()
+
+
+@pytest.mark.parametrize(
+    'analysis',
+    [
+        {'formula': '1', 'contrast': {'Intercept': 1}, 'difference': ('TP1', 'TP2')},
+        {
+            'formula': '0 + group',
+            'contrast': {'group[TRD]': 1, 'group[HC]': -1},
+            'session': 'TP1',
+        },
+        {'formula': '1 + age', 'contrast': {'age': 1}, 'session': 'TP1', 'center': ('age',)},
+    ],
+)
+def test_differences_and_slopes_are_questions(values, people, analysis):
+    found = analyse_measures(values, people, ('dprime', 'rt'), against_zero=(), **analysis)
+    assert found['p'].notna().all()
+    assert found['not_available'].isna().all()

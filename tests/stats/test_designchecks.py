@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ketbids.stats.designchecks import contrast_vif, design_checks, vif_level
+from ketbids.stats.eventtiming import Message
 from ketbids.stats.runcontrasts import contrast_variance, contrast_weights
 from ketbids.stats.rundesign import run_design
 
@@ -105,10 +106,16 @@ def test_a_good_run():
     r = np.corrcoef(x[:, 0], x[:, 1])[0, 1]
     assert found.regressors[0].correlation == pytest.approx(r)
     assert found.regressors[0].partner == 'stop'
-    np.testing.assert_allclose(found.correlations, [[1, r], [r, 1]])
+    task = found.correlations[['go', 'stop']]
+    np.testing.assert_allclose(task, [[1, r], [r, 1]])
+    # The others follow; the constant has no correlation.
+    drifts = [f'drift_{n}' for n in (1, 2)]
+    assert list(found.correlations) == ['go', 'stop', *drifts]
+    expected = np.corrcoef(x[:, :4], rowvar=False)[:2, 2:]
+    np.testing.assert_allclose(found.correlations[drifts], expected, atol=1e-9)
     assert go.vif == found.regressors[0].vif
     assert found.few == {}
-    assert {m.level for m in found.messages} == {'ok'}
+    assert {m.level for m in found.messages} == {'ok', 'unchecked'}
     json.dumps(found.to_dict(), allow_nan=False)
 
 
@@ -168,6 +175,9 @@ def test_empty_single_and_equal_conditions():
     texts = [m.text for m in found.messages]
     assert 'The contrast go cannot be estimated: go cannot be told from same.' in texts
     assert 'No trial of never: the condition is not in the design.' in texts
+    assert Message('warn', 'once has one trial only: a single trial decides much.', 'design') in (
+        found.messages
+    )
     json.dumps(found.to_dict(), allow_nan=False)
 
 
@@ -176,7 +186,7 @@ def test_no_trial_at_all():
     design, found = check(trials, ['go'], {'go': [{'go': 1}]})
     assert list(design.matrix.columns) == ['drift_1', 'drift_2', 'constant']
     assert design.notes == ('no event of the run belongs to a condition (go)',)
-    assert found.correlations.shape == (0, 0)
+    assert len(found.correlations) == 0
     assert found.contrasts[0].mark == 'no trials of go in this run'
     json.dumps(found.to_dict(), allow_nan=False)
 
@@ -188,3 +198,18 @@ def test_derivatives_are_in_the_table_and_not_in_messages():
     names = ['a', 'a_derivative', 'b', 'b_derivative']
     assert [c.name for c in found.regressors] == names
     assert not any('_derivative' in m.text for m in found.messages if 'contrast' not in m.text)
+
+
+def test_a_response_after_the_end_of_the_run():
+    """One trial in the last moment: 0 throughout, without a warning of numpy."""
+    trials = table(go=[239.7])
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        _, found = check(trials, ['go'], {'go': [{'go': 1}]})
+    assert found.correlations.loc['go', 'go'] == 0
+    texts = [m.text for m in found.messages]
+    assert (
+        'The regressor go is 0 throughout: its response comes after the end of the run.' in texts
+    )
+    assert found.few == {}
+    json.dumps(found.to_dict(), allow_nan=False)

@@ -374,3 +374,34 @@ def test_values_are_compared_as_what_they_are():
     kinds = [Condition('one', {'level': ('1',)}), Condition('code', {'level': ('01',)})]
     kinds += [Condition('true', {'level': ('true',)}), Condition('half', {'level': ('.5',)})]
     assert code(table, kinds, None)['condition'].tolist() == ['one', 'one', 'code', 'true', 'half']
+
+
+def test_a_word_is_not_a_missing_value():
+    """Somebody's key or kind may be called none; what tables are read with is missing."""
+    events = pd.DataFrame(
+        [('1', '1', 'none'), ('2', '1', 'None'), ('3', '1', None), ('4', '1', 'go')],
+        columns=['onset', 'duration', 'kind'],
+    )
+    rules = EventRules((
+        Condition('blank', {'kind': ('none',)}),
+        Condition('missing', {'kind': ('n/a',)}),
+        Condition('go', {'kind': ('go',)}),
+    ))  # fmt: skip
+    coded = code_trials(events, rules)
+    assert coded['condition'].tolist() == ['blank', 'n/a', 'missing', 'go']
+    assert coded['reason'][1] == 'no condition matches kind=None'
+
+
+def test_a_word_in_the_column_of_times_can_be_renamed():
+    events = pd.DataFrame(
+        [('1', '1', 'go', '0.3'), ('3', '1', 'go', 'no press'), ('5', '1', 'go', 'None')],
+        columns=['onset', 'duration', 'kind', 'rt'],
+    )
+    rules = EventRules(
+        (Condition('hit', {'kind': ('go',)}, response=True),), ResponseRule((0.0, 0.8), 'rt')
+    )
+    with pytest.raises(InputError, match=r'Row 2 .* has rt .no press.*or Rename it to n/a') as e:
+        code_trials(events, rules)
+    assert '"Events": {"Rename": {"rt": {"no press": "n/a"}}}' in str(e.value)
+    renaming = EventRules(rules.conditions, rules.response, rename={'rt': {'no press': 'n/a'}})
+    assert code_trials(events, renaming)['responded'].tolist() == [True, False, False]

@@ -1,9 +1,10 @@
 """Removed volumes, and events that lie elsewhere than they should."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from ketbids.stats.eventtiming import EventSpan, compare_spans, timing_messages
+from ketbids.stats.eventtiming import EventSpan, Message, compare_spans, timing_messages
 
 TR = 0.8
 
@@ -34,7 +35,7 @@ def test_span_of_trials_leaves_out_what_is_no_trial():
     [
         (300, 0, 300, 'ok', 'the raw image has 300 (300 volumes, --drop-volumes 0)'),
         (300, 10, 310, 'ok', 'the raw image has 310'),
-        (300, 0, None, 'ok', 'not checked, there is no raw image'),
+        (300, 0, None, 'unchecked', 'there is no raw image (300 volumes'),
         (300, 0, 310, 'alarm', '10 were removed, but --drop-volumes says 0. If they were removed '
          'from the start, give --drop-volumes 10.'),
         (300, 4, 310, 'alarm', 'give --drop-volumes 10.'),
@@ -75,17 +76,25 @@ def test_events_that_fit_and_none():
     assert timing_messages(None, 300)[1].level == 'alarm'
 
 
+def standing_out(spans):
+    return {name: m for name, m in compare_spans(spans).items() if m.level == 'warn'}
+
+
 def test_runs_are_compared():
     spans = {f'run {n}': span(8 + 0.1 * (n % 3), 225 + 0.1 * (n % 3)) for n in range(8)}
-    assert compare_spans(spans) == {}
+    found = compare_spans(spans)
+    assert set(found) == set(spans)
+    assert {m.level for m in found.values()} == {'ok'}
+    assert found['run 1'].text == (
+        'Other runs: the first trial starts at 8.1 s, in all 8 runs at 8.1 s (median).'
+    )
     spans |= {
         'shifted': span(0.0, 217.0),
         'other': span(20.0, 225.0),
         'short': span(8.0, 225.0, length=232.0),
     }
-    found = compare_spans(spans)
+    found = standing_out(spans)
     assert set(found) == {'shifted', 'other', 'short'}
-    assert {m.level for m in found.values()} == {'warn'}
     said = '8.1 s earlier than in the other runs (median 8.1 s; 10.1 volumes), and the last one'
     assert said in found['shifted'].text
     assert '--drop-volumes' in found['shifted'].text
@@ -94,7 +103,42 @@ def test_runs_are_compared():
     assert 'The run goes on for 7.9 s less after the last trial' in found['short'].text
 
 
-def test_few_runs_and_random_designs_are_not_compared():
-    assert compare_spans({'a': span(), 'b': span(), 'c': span(90, 200)}) == {}
-    # Onsets that differ by design: no run stands out.
-    assert compare_spans({str(n): span(5.0 + 3 * n, 220.0) for n in range(8)}) == {}
+def test_an_end_that_varies_by_nature_hides_no_shift():
+    """The last trial lies elsewhere in each run (SD 2.4 s); one run is shifted by 8 s."""
+    jitter = 2.4 * np.random.default_rng(2).standard_normal(30)
+    spans = {str(n): span(8.0, 222.0 + late) for n, late in enumerate(jitter)}
+    spans['shifted'] = span(0.0, 214.0 + 4.0)
+    (message,) = standing_out(spans).values()
+    assert message.text.startswith('The first trial starts 8.0 s earlier than in the other runs')
+    assert message.text.endswith(': check --drop-volumes and the clock of the events.')
+    # Events that stop early are another matter.
+    spans['shifted'] = span(0.0, 235.0)
+    assert 'check whether the events are complete' in standing_out(spans)['shifted'].text
+
+
+@pytest.mark.parametrize('volumes', [-2, -1, 1, 2])
+def test_a_shift_of_single_volumes_is_seen(volumes):
+    spans = {str(n): span() for n in range(5)}
+    spans['shifted'] = span(8 + volumes * TR, 225 + volumes * TR)
+    found = standing_out(spans)
+    assert set(found) == {'shifted'}
+    assert f'; {abs(volumes):.1f} volumes)' in found['shifted'].text
+    assert '--drop-volumes' in found['shifted'].text
+
+
+def test_less_than_a_volume_is_no_shift():
+    spans = {str(n): span() for n in range(5)}
+    assert standing_out({**spans, 'a': span(8.5, 225.5)}) == {}
+
+
+def test_few_runs_are_not_compared():
+    found = compare_spans({'a': span(), 'b': span(), 'c': span(90, 200)})
+    said = Message('unchecked', 'Other runs: not compared (3 runs; 4 are needed).')
+    assert found == dict.fromkeys('abc', said)
+    assert 'this is the only run' in compare_spans({'a': span()})['a'].text
+    assert compare_spans({}) == {}
+
+
+def test_onsets_that_differ_by_design():
+    """No run stands out."""
+    assert standing_out({str(n): span(5.0 + 3 * n, 220.0) for n in range(8)}) == {}

@@ -245,6 +245,21 @@ def test_rows_of_an_f_contrast_that_depend_on_each_other(problem):
         fit_glm(data, design, rows, f_contrasts=[[[1, 0, 0, 0], [2, 0, 0, 0]]])
 
 
+def test_rows_of_an_f_contrast_that_cannot_be_told_apart(problem):
+    """A message, or F everywhere; and never NaN without a reason."""
+    data, design, _ = problem
+    names = ['go', 'stop', 'rest', 'constant', 'twin']
+    near = np.random.default_rng(3).standard_normal(len(design))
+    both = np.eye(5)[[0, 4]]
+    for size in (1e-2, 1e-3, 1e-5, 1e-6):
+        twin = np.c_[design, design[:, 0] + size * design[:, 0].std() * near]
+        if size > 1e-4:
+            assert np.isfinite(fit_glm(data, twin, both, f_contrasts=[both]).f[0].f).all()
+            continue
+        with pytest.raises(InputError, match='F contrast of go, twin cannot be told apart'):
+            fit_glm(data, twin, both, f_contrasts=[both], names=names)
+
+
 @pytest.mark.parametrize(('n_columns', 'order'), [(53, 0), (53, 1), (40, 6), (52, 6)])
 def test_almost_as_many_columns_as_volumes(n_columns, order):
     """Either a number that dense least squares gives as well, or a message; nothing in between."""

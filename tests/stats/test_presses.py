@@ -162,6 +162,17 @@ def test_a_file_that_is_there_twice():
     assert counted(coded)['trial', 'hit', 'response in the window'] == 1
 
 
+def test_two_keys_at_one_instant():
+    """They are two presses, not one that stands twice: the keys tell which is right."""
+    rows = table((1, 'go'), (1.3, 'press', '2'), (1.3, 'press', '1'), (1.3, 'press', '1'))
+    coded = code_trials(rows, rules())
+    assert coded['presses'][0] == 2
+    assert coded['reason'].tolist()[1:] == [
+        *('press of a trial', 'further press of a trial'),
+        'repeats an earlier row (onset and kind of response), counted once',
+    ]
+
+
 def test_trials_closer_than_the_window():
     rows = table((1, 'go'), (1.1, 'press'), (1.6, 'nogo'))
     with pytest.raises(InputError, match=r'Lines 2 and 4 of the file are trials 0\.6 s apart'):

@@ -73,3 +73,19 @@ def test_rows_that_add_nothing_are_left_out(matrix):
     rows = [{'a': 1}, {'d': 1e-6}, {'a': 2, 'd': -3}, {'one': 1}]
     found = contrast_weights(matrix[['a', 'd', 'one']], {'F': rows})
     np.testing.assert_array_equal(found.weights['F'], [[1, 0, 0], [0, 1e-6, 0], [0, 0, 1]])
+
+
+def test_rows_of_an_f_contrast_that_nearly_depend_on_each_other():
+    rng = np.random.default_rng(4)
+    go = rng.standard_normal(80)
+    twin = go + 1e-6 * rng.standard_normal(80)
+    matrix = pd.DataFrame({'go': go, 'nogo': twin, 'constant': 1.0})
+    found = contrast_weights(
+        matrix, {'any': [{'go': 1}, {'nogo': 1}], 'go': [{'go': 1}], 'one': [{'go': 1}, {'go': 2}]}
+    )
+    assert found.weights['any'] is None
+    assert found.weights['go'].shape == found.weights['one'].shape == (1, 3)
+    assert found.reasons == {
+        'any': 'its rows cannot be told apart: the columns of go, nogo are nearly linearly '
+        'dependent'
+    }

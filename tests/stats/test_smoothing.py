@@ -12,7 +12,7 @@ from ketbids.interfaces.series import read_surfaces
 from ketbids.io.cifti import read_maps, read_series, write_maps, write_series
 from ketbids.stats.brainmodels import BrainModels, Surface
 from ketbids.stats.fwhm import fwhm_to_sigma
-from ketbids.stats.smoothing import apply_smoothing, smoothing_matrix
+from ketbids.stats.smoothing import apply_smoothing, smoothed_parts, smoothing_matrix
 
 LEFT = 'CIFTI_STRUCTURE_CORTEX_LEFT'
 AFFINE = np.diag([-2.0, 2.0, 2.0, 1.0])
@@ -304,6 +304,10 @@ def test_threads_and_order_in_memory_change_nothing(kind, order):
     for threads in (2, 3, 7):
         found = apply_smoothing(weights, np.asarray(data, order=order), threads=threads)
         np.testing.assert_array_equal(found, expected)
+        if kind == np.float32:
+            parts = [part.copy() for part in smoothed_parts(weights, data, threads=threads)]
+            assert len(parts) > 1
+            np.testing.assert_array_equal(np.concatenate(parts, axis=1), expected)
 
 
 def test_grayordinates_that_have_data_at_times_take_part(sheet):
