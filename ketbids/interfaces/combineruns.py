@@ -34,6 +34,11 @@ _BY_RUN = (
 )
 #: Fields of a sidecar that add up over runs.
 _SUMS = ('DegreesOfFreedomNominal', 'DegreesOfFreedomEffective', 'ComponentsRemoved')
+_SOME_COUNTED = (
+    'FIX took noise components out of the time series, and their degrees of freedom with them. '
+    'Their number is not known for all of these runs, so that there are no effective degrees of '
+    'freedom; t, F and z use DegreesOfFreedomNominal and are optimistic.'
+)
 #: Peaks of runs that differ by less than this share count as one.
 _SAME_PEAK = 0.05
 _PEAKS_DIFFER = (
@@ -288,6 +293,11 @@ def _combined_sidecar(
         combined.pop(key, None)
         if all(key in s for s in sidecars):
             combined[key] = sum(s[key] for s in sidecars)
+    # What is known of some runs only does not add up, and a sentence on the sum would mislead.
+    known = [s['DegreesOfFreedomCaveat'] for s in sidecars if 'DegreesOfFreedomCaveat' in s]
+    if known:
+        all_known = len(known) == len(sidecars)
+        combined['DegreesOfFreedomCaveat'] = known[0] if all_known else _SOME_COUNTED
     for key in _BY_RUN:
         of_runs = [s.get(key) for s in sidecars]
         if any(value != of_runs[0] for value in of_runs):

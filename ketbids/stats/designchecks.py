@@ -12,12 +12,21 @@ from ketbids.stats.eventtiming import EventSpan, Message, timing_messages
 from ketbids.stats.runcontrasts import ContrastWeights, contrast_variance
 from ketbids.stats.rundesign import RunDesign
 
-__all__ = ['VIF_ALARM', 'VIF_WARN', 'ContrastCheck', 'DesignChecks', 'RegressorCheck']
+__all__ = [
+    'FEW_DEGREES',
+    'VIF_ALARM',
+    'VIF_WARN',
+    'ContrastCheck',
+    'DesignChecks',
+    'RegressorCheck',
+]
 __all__ += ['contrast_vif', 'design_checks', 'vif_level']
 
 #: Variance inflation above which a design is doubtful, and above which it is bad: the limits in
 #: common use.
 VIF_WARN, VIF_ALARM = 5.0, 10.0
+#: Degrees of freedom below which the default noise model lets t be too large (docs/firstlevel.md).
+FEW_DEGREES = 100
 #: With fewer trials than this, a contrast is marked: one bad trial decides.
 _FEW = 5
 #: A regressor lower than this share of one event's has its responses after the end of the run.
@@ -176,6 +185,7 @@ def design_checks(
     n_volumes = len(design.matrix)
     span = EventSpan.of_trials(trials, n_volumes, repetition_time)
     messages = [*_vif_messages(regressors, checked), *_mark_messages(regressors, checked)]
+    messages += _freedom_messages(design.matrix)
     messages += timing_messages(
         span, n_volumes, drop_volumes=drop_volumes, raw_volumes=raw_volumes
     )
@@ -340,6 +350,21 @@ def _vif_messages(
             )
             found.append(Message(level, text, 'design'))
     return found
+
+
+def _freedom_messages(matrix: pd.DataFrame) -> list[Message]:
+    """Warn of a run that is short for its model: the noise is then not known well enough."""
+    values = matrix.to_numpy(np.float64)
+    sizes = np.linalg.norm(values, axis=0)
+    left = len(values) - int(np.linalg.matrix_rank(values[:, sizes > 0] / sizes[sizes > 0]))
+    if left >= FEW_DEGREES:
+        return []
+    text = (
+        f'{len(values)} volumes leave {left} degrees of freedom: with fewer than {FEW_DEGREES} '
+        'the noise is estimated badly, and t, F and z are somewhat too large. Fewer confounds '
+        'leave more.'
+    )
+    return [Message('warn', text, 'design')]
 
 
 def _mark_messages(

@@ -184,8 +184,12 @@ class TestCombination:
         assert found['DegreesOfFreedomEffective'] == 40
         assert found['FewTrials'] == ['one', None]
         # Of one run it is not known.
-        (found,) = described(brain, one, {})
-        assert not {'ComponentsRemoved', 'DegreesOfFreedomEffective'} & set(found)
+        counted = {**one, 'DegreesOfFreedomCaveat': 'lower by these'}
+        for order in ((counted, {}), ({}, counted)):
+            (found,) = described(brain, *order)
+            assert not {'ComponentsRemoved', 'DegreesOfFreedomEffective'} & set(found)
+            assert 'not known for all of these runs' in found['DegreesOfFreedomCaveat']
+        assert described(brain, counted, counted)[0]['DegreesOfFreedomCaveat'] == 'lower by these'
         json.dumps(found)
 
 

@@ -213,3 +213,15 @@ def test_a_response_after_the_end_of_the_run():
     )
     assert found.few == {}
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(('n_volumes', 'told'), [(103, False), (102, True)])
+def test_few_degrees_of_freedom_are_told(n_volumes, told):
+    """A condition, the constant and a drift: three columns."""
+    trials = table(go=[4.0, 20.0, 36.0, 52.0, 60.0, 68.0])
+    design = run_design(trials, ['go'], n_volumes, TR, high_pass=0.012)
+    weights = contrast_weights(design.matrix, {'go': [{'go': 1.0}]}, design.dropped)
+    assert n_volumes - design.matrix.shape[1] == 100 - told
+    texts = [m.text for m in design_checks(design, weights, trials, TR).messages]
+    words = f'{n_volumes} volumes leave 99 degrees of freedom: with fewer than 100 the noise'
+    assert any(words in text for text in texts) == told
