@@ -331,11 +331,19 @@ WHOLE: dict[str, Callable[[Files], object]] = {
     'mended': mended,
     'someEmpty': some_empty,
 }
+#: What is modelled of them gives no map, and is told.
+NO_MAPS: dict[str, Callable[[Files], object]] = {
+    'noNogo': lambda f: cells(
+        f.events, lambda row, _: ['go' if cell == 'nogo' else cell for cell in row]
+    )
+}
 WHOLE_FMRIPREP: dict[str, Callable[[Files], object]] = {
     'noStep': lambda f: header_step(
         f, np.nan, RepetitionTime=TR, SliceTimingCorrected=True, StartTime=0.2
     )
 }
+#: Visits that are done.
+DONE = (*WHOLE, *NO_MAPS, *WHOLE_FMRIPREP)
 
 
 def write_participant(root: Path, label: str, *, fmriprep: bool) -> Files:
@@ -407,7 +415,7 @@ def study(tmp_path_factory) -> Study:
     root = tmp_path_factory.mktemp('refusals')
     files = {}
     for fmriprep, cases in (
-        (False, {name: case[0] for name, case in HCP.items()} | WHOLE),
+        (False, {name: case[0] for name, case in HCP.items()} | WHOLE | NO_MAPS),
         (True, {name: case[0] for name, case in FMRIPREP.items()} | WHOLE_FMRIPREP),
     ):
         for label, change in cases.items():
@@ -434,13 +442,10 @@ def study(tmp_path_factory) -> Study:
 
 def test_the_others_are_done(study):
     assert study.code == 1, study.output
-    expected = (
-        f'{len(WHOLE) + len(WHOLE_FMRIPREP)} of '
-        f'{len(WHOLE) + len(WHOLE_FMRIPREP) + len(BROKEN)} visits done, {len(BROKEN)} failed'
-    )
+    expected = f'{len(DONE)} of {len(DONE) + len(BROKEN)} visits done, {len(BROKEN)} failed'
     assert expected in study.output, study.output
     recorded = {path.stem for path in (study.out / 'logs' / 'records').glob('*.json')}
-    assert recorded == {f'sub-{name}_task-carit' for name in (*WHOLE, *WHOLE_FMRIPREP)}
+    assert recorded == {f'sub-{name}_task-carit' for name in DONE}
 
 
 @pytest.mark.parametrize('label', BROKEN)
@@ -486,6 +491,17 @@ def test_what_is_done_is_whole(study, label):
     assert len([name for name in maps if '_stat-' in name]) == 4
     assert len([name for name in maps if '_desc-whiteness_' in name]) == 1
     assert len([name for name in names if name.endswith('_statmap.png')]) == 1
+
+
+def test_a_run_without_an_estimable_contrast_goes_on(study):
+    names = {path.name for path in study.written('noNogo')}
+    assert not [name for name in names if '_statmap.' in name]
+    stem = 'sub-noNogo_task-carit_desc'
+    for ending in ('trials_events', 'counts_events', 'design_timeseries', 'performance_beh'):
+        assert f'{stem}-{ending}.tsv' in names
+    assert 'no contrast can be estimated, so no model was fitted (nogoVsGo: ' in study.output
+    (run,) = study.section('noNogo').runs
+    assert any('The contrast nogoVsGo cannot be estimated' in line for line in run.warnings)
 
 
 def test_repairs_are_told(study):

@@ -171,7 +171,7 @@ def build_parser() -> argparse.ArgumentParser:
         '--noise-model',
         type=noise_model,
         metavar='MODEL',
-        help='ols: white noise; ar1, ar2 ...: autoregressive noise of that order at every '
+        help='ols: white noise; ar1, ar2 ... ar20: autoregressive noise of that order at every '
         "grayordinate; film: FSL's film_gls with the settings of the HCP pipelines "
         '(default: ar6)',
     )

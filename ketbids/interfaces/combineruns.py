@@ -21,7 +21,7 @@ from ketbids.io.cifti import assert_same_models, read_maps, write_maps
 from ketbids.io.preprocessed import AVERAGE_SURFACES
 from ketbids.stats.brainmodels import BrainModels
 
-__all__ = ['CombineRuns', 'assert_estimable', 'joint_metadata']
+__all__ = ['CombineRuns', 'joint_metadata']
 
 #: Fields of a sidecar that may differ from run to run.
 _BY_RUN = (
@@ -99,6 +99,9 @@ class CombineRuns(SimpleInterface):
         results: dict[str, list[Any]] = {
             key: [] for key in (*STATISTICS, 'sidecars', 'f', 'f_z', 'f_sidecars')
         }
+        if models is None:
+            self._results.update(results, contrasts=[], f_contrasts=[], density='')
+            return runtime
         for found, combine, described, first in (
             (runs, _combined_t, 'sidecars', 'effect'),
             (f_runs, _combined_f, 'f_sidecars', 'f'),
@@ -132,59 +135,20 @@ class CombineRuns(SimpleInterface):
         runs: Sequence[Mapping[str, _Part]],
         f_runs: Sequence[Mapping[str, _Part]],
         series: Sequence[str],
-    ) -> BrainModels:
-        """Check that the runs go together; the brain models of all."""
-        i = self.inputs
-        if isdefined(i.not_estimable):
-            assert_estimable(
-                i.contrasts,
-                i.f_contrasts if isdefined(i.f_contrasts) else (),
-                i.not_estimable,
-                series,
-            )
+    ) -> BrainModels | None:
+        """Check that the runs go together; the brain models of all, None without any contrast."""
         firsts: dict[int, _Part] = {}
         for found in (runs, f_runs):
             for run, parts in enumerate(found):
                 for part in parts.values():
                     firsts.setdefault(run, part)
         if not firsts:
-            raise InputError(f'No contrast can be estimated in {", ".join(series)}.')
+            return None
         geometry = [read_maps(Path(part.files[0]))[1] for part in firsts.values()]
         having = [Path(series[run]) for run in firsts]
         assert_same_models(geometry, having)
         _assert_same_units([part.sidecar for part in firsts.values()], having)
         return geometry[0]
-
-
-def assert_estimable(
-    contrasts: Sequence[Sequence[str]],
-    f_contrasts: Sequence[Sequence[str]],
-    reasons: Sequence[Mapping[str, str]],
-    series: Sequence[str],
-) -> None:
-    """Check that some contrast can be estimated in some run.
-
-    Parameters
-    ----------
-    contrasts, f_contrasts : sequence of sequence of str
-        Of each run, as `FitGLM` gives them.
-    reasons : sequence of mapping of str to str
-        ``not_estimable`` of each run.
-    series : sequence of str
-        Time series of each run.
-
-    Raises
-    ------
-    InputError
-        There is none; names every run and the reasons.
-    """
-    if any(contrasts) or any(f_contrasts):
-        return
-    lines = [
-        f'{path}: ' + '; '.join(f'{name}: {why}' for name, why in run.items())
-        for path, run in zip(series, reasons, strict=True)
-    ]
-    raise InputError('No contrast can be estimated. ' + ' / '.join(lines))
 
 
 def _by_name(

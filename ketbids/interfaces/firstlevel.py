@@ -145,20 +145,12 @@ def prepare_run(inputs: Any) -> PreparedRun:
 
 
 def not_fitted(inputs: Any) -> dict[str, Any] | None:
-    """Give the outputs of a run without any contrast; None if there is one.
-
-    Raises
-    ------
-    InputError
-        There is none, but one is needed.
-    """
+    """Give the outputs of a run without any contrast; None if there is one."""
     plan = read_json(Path(inputs.contrasts_file))
     if plan['weights']:
         return None
     source = inputs.source_file if isdefined(inputs.source_file) else inputs.series_file
     reasons = '; '.join(f'{name}: {why}' for name, why in plan['not_estimable'].items())
-    if inputs.needed:
-        raise InputError(f'{source}: no contrast can be estimated. {reasons}')
     note = f'no contrast can be estimated, so no model was fitted ({reasons})'
     logger.warning('%s: %s.', source, note)
     lists: dict[str, Any] = {key: [] for key in (*_LISTS, 'contrasts', 'f_contrasts')}

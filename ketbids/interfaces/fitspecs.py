@@ -19,7 +19,6 @@ class FitInputSpec(BaseInterfaceInputSpec):
     noise_model = traits.Str('ar6', usedefault=True, desc='ols, arN or film')
     smoothing_file = File(exists=True, desc='weights that smooth the noise model in space')
     removed_components = traits.Range(low=0, desc='components that FIX removed from the run')
-    needed = traits.Bool(False, usedefault=True, desc='fail if no contrast can be estimated')
     num_threads = traits.Range(low=1, value=1, usedefault=True, nohash=True, desc='threads')
 
 

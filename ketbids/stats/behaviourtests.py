@@ -130,7 +130,8 @@ def _design(
     try:
         return build_group_design(rows, people, **options)
     except InputError as error:
-        return str(error)
+        # The builder is that of maps; what is lacking here are values.
+        return str(error).replace('no map', 'no value')
 
 
 def _of_level(design: GroupDesign) -> bool:

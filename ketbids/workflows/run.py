@@ -75,7 +75,6 @@ def init_run_wf(
         num_threads=resources.omp_nthreads,
     )
     _set_inputs(smoothing_wf, glm_wf, run)
-    glm_wf.get_node('fit').inputs.needed = alone
     metadata = map_metadata(settings, run, uris)
     ds_statmaps_wf = init_ds_statmaps_wf(
         output_dir=output_dir,

@@ -107,7 +107,6 @@ def test_participant_level(tmp_path, runs, session, workbench, fwhm, denoised, l
         assert design.confounds_file == str(run.preprocessed.confounds)
         fit = nodes[f'{start}.run_glm_wf.fit']
         assert fit.inputs.noise_model == 'ar6'
-        assert fit.inputs.needed is not several
         assert fed_inputs(graph, fit)['smoothing_file'][0].inputs.fwhm == NOISE_FWHM
         if not fwhm:
             assert fit.inputs.series_file == str(run.preprocessed.series)
