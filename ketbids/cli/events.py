@@ -41,7 +41,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog='ketbids-events',
         description='Write the events file of a run, with its sidecar, from what a stimulus '
         'program or FSL has left of it.',
-        epilog='Exit codes: 0 done; 2 wrong usage; 3 invalid input; 130/143 interrupted.',
+        epilog='Exit codes: 0 done; 1 the disk is full; 2 wrong usage; 3 invalid input; '
+        '130/143 interrupted.',
         allow_abbrev=False,
     )
     parser.add_argument('--version', action='version', version=f'%(prog)s {installed_version()}')
