@@ -38,7 +38,9 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/find_participant.py
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/calibration_glm.py --nprocs $(JOBS)
+	$(BIN)/python benchmarks/circularity.py --nprocs $(JOBS)
 	$(BIN)/python benchmarks/firstlevel.py
+	$(BIN)/python benchmarks/mixed.py
 	$(BIN)/python benchmarks/permutation.py
 	$(BIN)/python benchmarks/smoothing.py
 	@test -e $(DEMO)/out/group.html || echo 'benchmarks/power.py needs the study of "make demo"'
@@ -50,4 +52,5 @@ clean:
 # Tools of the system that tests can use (root; for CI).
 ci-tools:
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends connectome-workbench python3-venv
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends connectome-workbench python3-venv \
+	    r-cran-emmeans r-cran-lmertest r-cran-nlme r-cran-pbkrtest
