@@ -20,8 +20,12 @@ __all__ = [
     'inherited_events',
     'participant_labels',
     'read_exclusions',
+    'runs_of_visits',
     'sessions_with_events',
 ]
+
+#: Files of a run in a BIDS dataset: what they are, and how they end.
+_RUN_FILES = (('events', 'tsv'), ('bold', 'nii.gz'), ('bold', 'nii'))
 
 
 @dataclass(frozen=True, order=True)
@@ -178,6 +182,27 @@ def sessions_with_events(bids_dir: Path, participant: str) -> list[str]:
     """List the sessions in which a participant has events of any task."""
     found = (Path(bids_dir) / f'sub-{participant}').glob('ses-*/func/*_events.tsv')
     return sorted({path.parents[1].name.removeprefix('ses-') for path in found})
+
+
+def runs_of_visits(bids_dir: Path, tasks: Collection[str]) -> dict[tuple[str, str], set[str]]:
+    """List the runs of the tasks, those with events or images, of every visit.
+
+    Returns
+    -------
+    dict of tuple of str to set of str
+        By participant and session (empty in a study without sessions): labels of the runs, empty
+        for a run without one.
+    """
+    visits: dict[tuple[str, str], set[str]] = {}
+    for folder in ('sub-*/func', 'sub-*/ses-*/func'):
+        for path in Path(bids_dir).glob(f'{folder}/*_task-*'):
+            labels = labels_of(path.name)
+            kind, _, ending = path.name.rpartition('_')[2].partition('.')
+            wanted = (kind, ending) in _RUN_FILES and 'sub' in labels
+            if wanted and labels.get('task') in tasks:
+                visit = labels['sub'], labels.get('ses', '')
+                visits.setdefault(visit, set()).add(labels.get('run', ''))
+    return dict(sorted(visits.items()))
 
 
 def inherited_events(

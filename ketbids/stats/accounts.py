@@ -8,7 +8,7 @@ import pandas as pd
 from ketbids.stats import expressions
 from ketbids.stats.people import as_text, is_missing, labels
 
-__all__ = ['account', 'correlated_scores', 'members']
+__all__ = ['account', 'members']
 
 _FIXED = ('participant_id', 'status', 'reason', 'map', 'minus_map')
 
@@ -45,14 +45,11 @@ def account(
     variables: Sequence[str],
     subset: str | None,
     derived: Mapping[str, str],
-    score: pd.Series | None = None,
-    values: Mapping[str, Sequence[str]] | None = None,
     not_chosen: Collection[str] = (),
 ) -> pd.DataFrame:
     """One row per person: what the analysis found of them, and what followed.
 
-    The group test is listwise: whoever lacks a map or a covariate is left out of it. Correlations
-    are pairwise: each uses whoever of the subset has its maps and the score.
+    The group test is listwise: whoever lacks a map or a covariate is left out of it.
 
     Parameters
     ----------
@@ -68,11 +65,6 @@ def account(
         Of the formula.
     subset : str, or None
     derived : mapping of str to str
-    score : Series, optional
-        What regional values are correlated with, by label; its name is that of the score.
-    values : mapping of str to sequence of str, optional
-        Sessions of each kind of regional value (the empty text: the visit of a study without
-        sessions).
     not_chosen : collection of str
         Labels of people whom this call does not look at.
 
@@ -80,9 +72,8 @@ def account(
     -------
     DataFrame
         ``participant_id``, ``status`` (``used``, ``left out``, ``not in the subset``), ``reason``,
-        ``map``, ``minus_map``, one column per variable, and for correlations the score and a
-        column ``correlation_<name>`` (``used``, ``no map``, ``no score``) per kind of value.
-        Missing where there is nothing. Sorted by participant.
+        ``map``, ``minus_map``, and one column per variable. Missing where there is nothing.
+        Sorted by participant.
     """
     own: dict[str, dict[str, str]] = {}
     who_when = zip(
@@ -117,26 +108,7 @@ def account(
     order = [str(who).removeprefix('sub-') for who in result['participant_id']]
     for name in variables:
         result[_free(name)] = _plain(frame[name]).reindex(order).to_numpy()
-    if score is not None:
-        result[_free(str(score.name))] = _plain(score).reindex(order).to_numpy()
-        for name, labels_needed in (values or {}).items():
-            result[f'correlation_{name}'] = [
-                _pair(own.get(who, {}), labels_needed, score.get(who))
-                if status != 'not in the subset' and who not in not_chosen and _is(member, who)
-                else None
-                for who, status in zip(order, result['status'], strict=True)
-            ]
     return result
-
-
-def correlated_scores(score: pd.Series, member: pd.Series) -> dict[str, float]:
-    """Scores of those whose regional values are correlated: the subset, where not missing."""
-    inside = member.reindex(score.index).fillna(False).astype(bool)
-    return {str(who): float(value) for who, value in score[inside].dropna().items()}
-
-
-def _is(member: pd.Series, who: str) -> bool:
-    return who in member.index and not pd.isna(member[who]) and bool(member[who])
 
 
 def _lacks(frame: pd.DataFrame, people: pd.DataFrame, who: str, name: str) -> bool:
@@ -152,12 +124,6 @@ def _reasons(exclusions: pd.DataFrame) -> dict[str, str]:
         text = str(why) if is_missing(when) else f'{when}: {why}'
         found.setdefault(str(who).removeprefix('sub-'), []).append(text)
     return {who: '; '.join(several) for who, several in found.items()}
-
-
-def _pair(own: Mapping[str, str], needed: Sequence[str], score: Any) -> str:
-    if not all(when in own for when in needed):
-        return 'no map'
-    return 'no score' if is_missing(score) else 'used'
 
 
 def _free(name: str) -> str:

@@ -12,7 +12,7 @@ from scipy.stats import norm
 from ketbids.stats.eventrules import StimulusRules
 from ketbids.stats.taskdone import validity
 
-__all__ = ['AGAINST_ZERO', 'COUNTS', 'MEASURES', 'SESSION', 'measures_to_test', 'performance']
+__all__ = ['COUNTS', 'MEASURES', 'SESSION', 'distinct_measures', 'performance']
 __all__ += ['performance_table']
 
 #: Name of the row that describes all runs of a session together.
@@ -50,13 +50,6 @@ MEASURES = (
     'nogo_accuracy_drift',
 )
 
-#: Measures of which 0 means something: no sensitivity, no bias, no slowing, no change. That a
-#: response time or a share is not 0 is no question.
-AGAINST_ZERO = (
-    *('dprime', 'criterion', 'post_error_slowing', 'post_error_slowing_mean'),
-    *('rt_drift', 'go_accuracy_drift', 'nogo_accuracy_drift'),
-)
-
 _Bools = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float64]
 
@@ -80,8 +73,8 @@ class _MissingError(Exception):
     """Why a measure cannot be computed."""
 
 
-def measures_to_test(rules: StimulusRules) -> tuple[str, ...]:
-    """Give the measures that group analyses test: those that don't say the same twice.
+def distinct_measures(rules: StimulusRules) -> tuple[str, ...]:
+    """Give the measures that don't say the same twice.
 
     The share of commission errors is 1 minus the NoGo accuracy, and the share of omissions is 1
     minus the Go accuracy unless a press in a Go trial can be wrong.

@@ -8,6 +8,7 @@ import ast
 import operator
 from collections.abc import Callable, Collection, Mapping
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pandas as pd
 
 from ketbids.errors import InputError
 
-__all__ = ['derive', 'evaluate', 'names', 'numbers']
+__all__ = ['derive', 'evaluate', 'names', 'numbers', 'texts']
 
 #: Bounds that no honest expression reaches.
 MAX_LENGTH, MAX_DEPTH, MAX_EXPONENT, MAX_NUMBER = 500, 30, 10, 1e15
@@ -100,6 +101,40 @@ def numbers(expression: str) -> tuple[str, ...]:
                 if sizes or any(type(_constant(side)) in (int, float) for side in sides):
                     found += sides
     return tuple(dict.fromkeys(node.id for node in found if isinstance(node, ast.Name)))
+
+
+def texts(expression: str) -> tuple[tuple[str, str], ...]:
+    """Columns and the texts that an expression compares them with.
+
+    Parameters
+    ----------
+    expression : str
+        For example ``"group in ['HC', 'TRD']"``.
+
+    Returns
+    -------
+    tuple of (str, str)
+        Column and text, for each comparison of the two: ``('group', 'HC'), ('group', 'TRD')``.
+
+    Raises
+    ------
+    InputError
+        As `names`.
+    """
+    names(expression)
+    found: list[tuple[str, str]] = []
+    for node in ast.walk(_parse(expression)):
+        if not isinstance(node, ast.Compare):
+            continue
+        sides = [node.left, *node.comparators]
+        for left, right in pairwise(sides):
+            items = right.elts if isinstance(right, ast.List | ast.Tuple) else [right]
+            pairs = [(left, item) for item in items]
+            for column, text in [*pairs, *((item, left) for item in items)]:
+                value = _constant(text)
+                if isinstance(column, ast.Name) and isinstance(value, str):
+                    found.append((column.id, value))
+    return tuple(dict.fromkeys(found))
 
 
 def evaluate(expression: str, frame: pd.DataFrame) -> pd.Series:

@@ -13,6 +13,7 @@ from ketbids.io.bids import (
     inherited_events,
     participant_labels,
     read_exclusions,
+    runs_of_visits,
     sessions_with_events,
 )
 
@@ -229,3 +230,18 @@ def test_inherited_events_are_known_but_not_read(dataset):
         (dataset / name).write_text(EVENTS)
     assert inherited_events(dataset, ['02'], ['carit']) == [dataset / name for name in above]
     assert keys(find_events(dataset, ['02'])) == ['sub-02_ses-TP1_task-carit']
+
+
+def test_runs_of_visits_have_events_or_images(dataset):
+    func = dataset / 'sub-03' / 'func'
+    func.mkdir(parents=True)
+    for name in ('run-1_bold.nii.gz', 'run-2_sbref.nii.gz', 'run-3_bold.json'):
+        (func / f'sub-03_task-carit_{name}').touch()
+    assert runs_of_visits(dataset, ['carit']) == {
+        ('01', 'TP1'): {'01', '2'},
+        ('01', 'TP2'): {''},
+        ('02', 'TP1'): {''},
+        ('021', 'TP1'): {''},
+        ('03', ''): {'1'},
+    }
+    assert list(runs_of_visits(dataset, ['rest'])) == [('01', 'TP2')]

@@ -14,7 +14,7 @@ from ketbids.model import load_model
 from ketbids.stats.behaviour import (
     COUNTS,
     MEASURES,
-    measures_to_test,
+    distinct_measures,
     performance,
     performance_table,
 )
@@ -258,11 +258,11 @@ def test_no_rule_is_said():
     assert found['not_available'] == 'valid: the model has no rule'
 
 
-def test_shares_that_say_the_same_are_tested_once():
-    assert 'commission_rate' not in measures_to_test(RULES)
-    assert 'omission_rate' not in measures_to_test(RULES)
+def test_shares_that_say_the_same_are_given_once():
+    assert 'commission_rate' not in distinct_measures(RULES)
+    assert 'omission_rate' not in distinct_measures(RULES)
     keys = StimulusRules({}, {}, correct={'key': ('1',)})
-    assert 'omission_rate' in measures_to_test(keys)
+    assert 'omission_rate' in distinct_measures(keys)
 
 
 @pytest.fixture(scope='module')

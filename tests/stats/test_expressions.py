@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ketbids.errors import InputError
-from ketbids.stats.expressions import derive, evaluate, names, numbers
+from ketbids.stats.expressions import derive, evaluate, names, numbers, texts
 
 
 @pytest.fixture
@@ -222,3 +222,23 @@ def test_derive_in_order_and_only_what_is_needed(frame: pd.DataFrame) -> None:
 )
 def test_columns_that_must_be_numbers(expression: str, expected: tuple) -> None:
     assert sorted(numbers(expression)) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ('expression', 'expected'),
+    [
+        ("group == 'TRD'", (('group', 'TRD'),)),
+        ("'TRD' != group", (('group', 'TRD'),)),
+        ("group in ['HC', 'TRD'] and age > 3", (('group', 'HC'), ('group', 'TRD'))),
+        ("not (site not in ('01',) or group == sex)", (('site', '01'),)),
+        ('visit == 2', ()),
+        ("a == b == 'x'", (('b', 'x'),)),
+    ],
+)
+def test_texts_that_columns_are_compared_with(expression: str, expected: tuple) -> None:
+    assert sorted(texts(expression)) == sorted(expected)
+
+
+def test_texts_of_what_is_not_data() -> None:
+    with pytest.raises(InputError, match='uses no column'):
+        texts("'a' == 'a'")
