@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal
 from bsmschema import models as bsm
 from pydantic import BaseModel, BeforeValidator, Field, StrictStr, ValidationError
 
-from ketbids import modelblocks
+from ketbids import modelblocks, modelpeopleblocks, modelstatisticblocks
 from ketbids.errors import ModelError
-from ketbids.modelblocks import Block, DatasetBlock, Number, RunBlock, SessionBlock, number
+from ketbids.modelblocks import Block, DatasetBlock, Number, RunBlock, number
+from ketbids.modelpeopleblocks import SessionBlock
+from ketbids.modelstatisticblocks import UNION_TAGS
 
 __all__ = ['BIDSStatsModel', 'Contrast', 'DatasetNode', 'EdgeFilter', 'RunContrast', 'RunNode']
 __all__ += ['SessionNode', 'read_json', 'validate']
@@ -281,9 +283,9 @@ def _fault(fault: dict[str, Any], content: dict[str, Any]) -> str:
         node = content['Nodes'][where[1]]
         name = node.get('Name') if isinstance(node, dict) else None
         prefix = f'node {name or where[1]}, '
-        where = where[3:]  # the level names the union's member
+        where = _without_tags(where[3:])  # the level names the union's member
         if kind.startswith('union_tag'):
-            where = ['Level']
+            where.append('Type' if where else 'Level')
     elif where[0] == 'Edges' and len(where) > 1:
         prefix, where = f'edge {where[1]}, ', where[2:]
     words = [f'[{part}]' if isinstance(part, int) else f'.{part}' for part in where]
@@ -295,12 +297,27 @@ def _fault(fault: dict[str, Any], content: dict[str, Any]) -> str:
     elif kind == 'missing':
         message = 'missing'
     elif kind.startswith('union_tag'):
-        message = "the level must be 'Run', 'Session' or 'Dataset'"
+        kinds = ["'Run'", "'Session'", "'Dataset'"]
+        if where[-1] == 'Type':
+            kinds = fault['ctx'].get('expected_tags', '').split(', ') or kinds
+        message = f'the {str(where[-1]).lower()} must be {", ".join(kinds[:-1])} or {kinds[-1]}'
     return f'{prefix}{key}: {message}' if key else f'{prefix.removesuffix(", ")}: {message}'
 
 
+def _without_tags(where: list[Any]) -> list[Any]:
+    """Leave out what tells the members of a union apart and is no key of the file."""
+    kept = []
+    for index, part in enumerate(where):
+        shape = index > 0 and where[index - 1] == 'Outcome' and part in UNION_TAGS
+        kind = index > 1 and where[index - 2] == 'Statistics'
+        if not (shape or kind):
+            kept.append(part)
+    return kept
+
+
 def _known_keys() -> list[str]:
-    values = (*globals().values(), *vars(modelblocks).values())
+    modules = (modelblocks, modelpeopleblocks, modelstatisticblocks)
+    values = [*globals().values(), *(v for m in modules for v in vars(m).values())]
     classes = [value for value in values if isinstance(value, type)]
     fields = [c.model_fields for c in classes if issubclass(c, BaseModel)]
     return sorted({name for names in fields for name in names})

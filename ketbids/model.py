@@ -9,30 +9,32 @@ from typing import TypeVar
 
 from ketbids import bsm
 from ketbids.errors import ModelError
-from ketbids.modelblocks import DatasetBlock
+from ketbids.modelblocks import DatasetBlock, RoisBlock
 from ketbids.modelnames import (
     as_model_error,
     need_label,
     need_task,
+    read_expression,
     refuse_repeats,
     same_names,
     session_label,
     session_pair,
 )
-from ketbids.modelpeople import read_associations, read_session_node
+from ketbids.modeloutcomes import Known, read_regions
+from ketbids.modelpeople import SessionNode, read_session_node
 from ketbids.modelrun import contrast_rows, read_run_node
-from ketbids.stats import expressions
+from ketbids.modelstatistics import read_statistics
+from ketbids.stats.clinical.specs import Statistic
 from ketbids.stats.formulas import column_variables, formula_names
 from ketbids.studymodel import (
     Analysis,
-    Associations,
     Contrast,
     RunContrast,
     RunModel,
     StudyModel,
 )
 
-__all__ = ['Analysis', 'Associations', 'Contrast', 'RunContrast', 'RunModel', 'StudyModel']
+__all__ = ['Analysis', 'Contrast', 'RunContrast', 'RunModel', 'StudyModel']
 __all__ += ['default_model_path', 'load_model']
 
 _Node = TypeVar('_Node')
@@ -85,6 +87,8 @@ def _study(model: bsm.BIDSStatsModel, source: str, path: Path) -> StudyModel:
     run = read_run_node(run_node)
     known = read_session_node(session_node)
     passed = _edges(model, run, session_node.Name)
+    analyses = tuple(_analysis(node, passed[node.Name], known.levels) for node in datasets)
+    regions, statistics = _statistics(session_node, run, known, analyses)
     return StudyModel(
         name=model.Name,
         description=model.Description or '',
@@ -94,10 +98,32 @@ def _study(model: bsm.BIDSStatsModel, source: str, path: Path) -> StudyModel:
         derived=known.derived,
         levels=known.levels,
         checks=known.checks,
-        analyses=tuple(_analysis(node, passed[node.Name], known.levels) for node in datasets),
+        analyses=analyses,
+        regions=regions,
+        statistics=statistics,
         source=source,
         path=path,
     )
+
+
+def _statistics(
+    node: bsm.SessionNode, run: RunModel, people: SessionNode, analyses: tuple[Analysis, ...]
+) -> tuple[dict[str, tuple[str, tuple[str, ...]]], tuple[Statistic, ...]]:
+    """Regions and statistics of the session node."""
+    if node.Model.Software is None:
+        return {}, ()
+    block, key = node.Model.Software.ketbids, f'node {node.Name}, Model.Software.ketbids'
+    regions = read_regions(block.Regions, f'{key}.Regions')
+    known = Known(
+        scores=people.scores,
+        levels=people.levels,
+        derived=people.derived,
+        analyses={analysis.name: analysis for analysis in analyses},
+        regions=regions,
+        stimuli=run.events.stimuli,
+        with_sessions='session' in node.GroupBy,
+    )
+    return regions, read_statistics(block.Statistics, known, f'{key}.Statistics')
 
 
 def _edges(
@@ -193,8 +219,7 @@ def _analysis(
     for term in contrast.weights:
         _check_term(term, formula, variables, levels, f'{where}, contrast {contrast.name}')
     if block.Subset is not None:
-        with as_model_error(f'{key}.Subset'):
-            expressions.names(block.Subset)
+        read_expression(block.Subset, levels, f'{key}.Subset')
     if block.Session is not None and block.Difference is not None:
         raise ModelError(f'{key}: give Session or Difference, not both')
     for name in block.Center or ():
@@ -204,6 +229,8 @@ def _analysis(
         raise ModelError(
             f"{key}.VarianceGroups: {block.VarianceGroups} is not in the formula '{formula}'"
         )
+    rois = RoisBlock() if block.Rois is None else block.Rois
+    need_label(rois.Atlas, f'{key}.Rois.Atlas', 'name of an atlas')
     return Analysis(
         name=node.Name,
         description=node.Description or '',
@@ -219,8 +246,8 @@ def _analysis(
         scheme=None if block.Permutation is None else block.Permutation.Scheme,
         variance_groups=block.VarianceGroups,
         minimum_n=block.MinimumN,
-        roi_atlas='DesikanKilliany' if block.Rois is None else block.Rois.Atlas,
-        associations=read_associations(block.Associations, f'{key}.Associations'),
+        roi_atlas=rois.Atlas,
+        roi_minimum_size=rois.MinimumSize,
     )
 
 

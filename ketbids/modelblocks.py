@@ -6,10 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictInt, StrictStr
 
-__all__ = ['AssociationsBlock', 'Block', 'CheckBlock', 'ConditionBlock', 'DatasetBlock']
-__all__ += ['EventsBlock', 'Number', 'PermutationBlock', 'PreprocessingBlock', 'ResponseBlock']
-__all__ += ['RoisBlock', 'RunBlock', 'SessionBlock', 'StimuliBlock', 'ValidityBlock']
-__all__ += ['WhereBlock', 'number']
+__all__ = ['Block', 'ConditionBlock', 'DatasetBlock', 'EventsBlock', 'Number']
+__all__ += ['PermutationBlock', 'PreprocessingBlock', 'ResponseBlock', 'RoisBlock', 'RunBlock']
+__all__ += ['StimuliBlock', 'ValidityBlock', 'WhereBlock', 'number']
 
 
 def number(value: Any) -> float:
@@ -100,25 +99,6 @@ class RunBlock(Block):
     Preprocessing: PreprocessingBlock | None = None
 
 
-class CheckBlock(Block):
-    """Range that a value is expected in."""
-
-    Name: StrictStr
-    Value: StrictStr
-    Minimum: Number | None = None
-    Maximum: Number | None = None
-    Subset: StrictStr | None = None
-
-
-class SessionBlock(Block):
-    """What is known of participants."""
-
-    Scores: list[StrictStr] = []
-    Derive: dict[StrictStr, StrictStr] = {}
-    Levels: dict[StrictStr, Annotated[list[StrictStr], Field(min_length=1)]] = {}
-    Checks: list[CheckBlock] = []
-
-
 class PermutationBlock(Block):
     """How data are shuffled."""
 
@@ -126,16 +106,10 @@ class PermutationBlock(Block):
 
 
 class RoisBlock(Block):
-    """Which labels cut significant clusters into regions."""
+    """Which labels cut significant clusters into regions, and how big these must be."""
 
-    Atlas: Literal['DesikanKilliany', 'Yeo7']
-
-
-class AssociationsBlock(Block):
-    """Score with which regional values are correlated, and which values."""
-
-    Score: StrictStr
-    Values: Annotated[dict[StrictStr, StrictStr | list[StrictStr] | None], Field(min_length=1)]
+    Atlas: StrictStr = 'DesikanKilliany'
+    MinimumSize: Annotated[Number, Field(ge=0)] = 0.0
 
 
 class DatasetBlock(Block):
@@ -149,4 +123,3 @@ class DatasetBlock(Block):
     Permutation: PermutationBlock | None = None
     VarianceGroups: StrictStr | None = None
     Rois: RoisBlock | None = None
-    Associations: AssociationsBlock | None = None

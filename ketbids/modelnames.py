@@ -1,15 +1,16 @@
 """Names in the model file: what they may look like, and where they have to stand."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from keyword import iskeyword
 
 from ketbids.errors import InputError, ModelError
+from ketbids.stats import expressions
 from ketbids.stats.formulas import RESERVED
 
-__all__ = ['as_model_error', 'need_label', 'need_task', 'need_variable', 'refuse_repeats']
-__all__ += ['same_names', 'session_label', 'session_pair']
+__all__ = ['as_model_error', 'need_label', 'need_task', 'need_variable', 'read_expression']
+__all__ += ['refuse_repeats', 'same_names', 'session_label', 'session_pair']
 
 _LABEL = re.compile(r'[A-Za-z][A-Za-z0-9]*', re.ASCII)
 _BIDS_LABEL = re.compile(r'[A-Za-z0-9]+', re.ASCII)
@@ -81,3 +82,15 @@ def as_model_error(where: str) -> Iterator[None]:
         yield
     except InputError as error:
         raise ModelError(f'{where}: {error}') from None
+
+
+def read_expression(expression: str, levels: Mapping[str, Sequence[str]], where: str) -> str:
+    """Return an expression; refuse one that cannot be read, and levels that do not exist."""
+    with as_model_error(where):
+        compared = expressions.texts(expression)
+    for name, text in compared:
+        if name in levels and text not in levels[name]:
+            raise ModelError(
+                f"{where}: '{text}' is no level of {name}; Levels has {', '.join(levels[name])}"
+            )
+    return expression

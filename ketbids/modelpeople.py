@@ -1,23 +1,20 @@
-"""What the model file says of people: scores, derived variables, levels, checks, correlations."""
+"""What the model file says of people: scores, derived variables, levels, checks."""
 
 from typing import NamedTuple
 
 from ketbids import bsm
 from ketbids.errors import ModelError
-from ketbids.modelblocks import AssociationsBlock, CheckBlock
 from ketbids.modelnames import (
     as_model_error,
     need_label,
     need_variable,
     refuse_repeats,
-    session_label,
-    session_pair,
 )
+from ketbids.modelpeopleblocks import CheckBlock
 from ketbids.stats import expressions
 from ketbids.stats.checks import Check
-from ketbids.studymodel import Associations
 
-__all__ = ['SessionNode', 'read_associations', 'read_session_node']
+__all__ = ['SessionNode', 'read_session_node']
 
 
 class SessionNode(NamedTuple):
@@ -88,27 +85,3 @@ def _check(block: CheckBlock, where: str) -> Check:
         subset=block.Subset,
         description=block.Description or '',
     )
-
-
-def read_associations(block: AssociationsBlock | None, where: str) -> Associations | None:
-    """Read the score and the values that it is correlated with.
-
-    Raises
-    ------
-    ModelError
-        Names the node and the key.
-    """
-    if block is None:
-        return None
-    need_variable(block.Score, f'{where}.Score')
-    values: dict[str, tuple[str, ...]] = {}
-    for name, sessions in block.Values.items():
-        key = f'{where}.Values.{name}'
-        need_label(name, key, 'name')
-        if sessions is None:
-            values[name] = ('',)
-        elif isinstance(sessions, str):
-            values[name] = (session_label(sessions, key),)
-        else:
-            values[name] = session_pair(sessions, key)
-    return Associations(block.Score, values)

@@ -1,6 +1,6 @@
 """What a model file means, as frozen typed values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -9,11 +9,13 @@ from ketbids.errors import ModelError
 from ketbids.io.filters import BidsFilter
 from ketbids.stats import expressions
 from ketbids.stats.checks import Check
+from ketbids.stats.clinical.specs import Statistic
+from ketbids.stats.clinical.uses import statistic_uses
 from ketbids.stats.eventrules import EventRules
 from ketbids.stats.formulas import formula_names
 from ketbids.stats.groupdesign import Scheme
 
-__all__ = ['Analysis', 'Associations', 'Contrast', 'RunContrast', 'RunModel', 'StudyModel']
+__all__ = ['Analysis', 'Contrast', 'RunContrast', 'RunModel', 'StudyModel']
 __all__ += ['Variables']
 
 
@@ -85,23 +87,6 @@ class RunModel:
 
 
 @dataclass(frozen=True)
-class Associations:
-    """Correlations of regional values with a score.
-
-    Attributes
-    ----------
-    score : str
-        A derived variable or a column of the table of participants.
-    values : mapping of str to tuple of str
-        By name, one session (its value) or two (the first minus the second); the empty text is
-        the only visit of a study without sessions.
-    """
-
-    score: str
-    values: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True)
 class Analysis:
     """A group analysis; the fields go to `ketbids.stats.groupdesign.build_group_design`.
 
@@ -127,7 +112,8 @@ class Analysis:
     minimum_n : int or None
     roi_atlas : str
         Atlas whose labels cut significant clusters into regions.
-    associations : Associations or None
+    roi_minimum_size : float
+        Smallest region that is kept, in mm2 on surfaces and mm3 in the volume.
     """
 
     name: str
@@ -143,7 +129,7 @@ class Analysis:
     variance_groups: str | None = None
     minimum_n: int | None = None
     roi_atlas: str = 'DesikanKilliany'
-    associations: Associations | None = None
+    roi_minimum_size: float = 0.0
 
 
 class Variables(NamedTuple):
@@ -182,6 +168,10 @@ class StudyModel:
     checks : tuple of Check
         Ranges that values are expected in.
     analyses : tuple of Analysis
+    regions : mapping of str to (str, tuple of str)
+        Atlas and labels of each region that was chosen before the data were seen.
+    statistics : tuple of Statistic
+        What is computed of scores, behaviour and regions.
     source : str
         Text of the file.
     path : Path
@@ -196,6 +186,8 @@ class StudyModel:
     levels: Mapping[str, tuple[str, ...]]
     checks: tuple[Check, ...]
     analyses: tuple[Analysis, ...]
+    regions: Mapping[str, tuple[str, tuple[str, ...]]]
+    statistics: tuple[Statistic, ...]
     source: str
     path: Path
 
@@ -207,6 +199,25 @@ class StudyModel:
         known = ', '.join(analysis.name for analysis in self.analyses)
         raise ModelError(f'{self.path} has no analysis {name}; it has {known}')
 
+    def chosen(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Tell which of the names are analyses and which are statistics; none: all there are.
+
+        Raises
+        ------
+        ModelError
+            A name is neither; with the names there are.
+        """
+        analyses = [analysis.name for analysis in self.analyses]
+        statistics = [statistic.name for statistic in self.statistics]
+        for name in names:
+            if name not in (*analyses, *statistics):
+                more = f', and the statistics {", ".join(statistics)}' if statistics else ''
+                raise ModelError(
+                    f'{self.path} has no analysis {name}; it has {", ".join(analyses)}{more}'
+                )
+        wanted = names or (*analyses, *statistics)
+        return [n for n in analyses if n in wanted], [n for n in statistics if n in wanted]
+
     def variables(self) -> Variables:
         """Give the variables that the model uses."""
         required: set[str] = set()
@@ -216,20 +227,22 @@ class StudyModel:
             if analysis.subset is not None:
                 used.append(analysis.subset)
                 required.update(expressions.names(analysis.subset))
-            if analysis.associations is not None:
-                required.add(analysis.associations.score)
-        scored = {a.associations.score for a in self.analyses if a.associations is not None}
         checked = [check.value for check in self.checks]
         used += [*checked, *(check.subset for check in self.checks if check.subset is not None)]
         numbers = {name for expression in used for name in expressions.numbers(expression)}
-        numbers |= scored | {value.strip() for value in checked if value.strip().isidentifier()}
+        numbers |= {value.strip() for value in checked if value.strip().isidentifier()}
+        plain: set[str] = set()
+        for statistic in self.statistics:
+            uses = statistic_uses(statistic, self.scores)
+            plain |= uses.names
+            numbers |= uses.numbers
         for name in reversed(list(self.derived)):
             if name in required:
                 required.update(expressions.names(self.derived[name]))
         everything = {name for expression in used for name in expressions.names(expression)}
         derived = set(self.derived)
         return Variables(
-            frozenset((everything | required) - derived),
+            frozenset((everything | required | plain) - derived),
             frozenset(required - derived),
             frozenset(numbers - derived),
         )

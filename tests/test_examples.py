@@ -70,6 +70,8 @@ def test_examples_load_and_are_explained(path):
         assert f'`{analysis.name}`' in page
     for contrast in model.run.contrasts:
         assert f'`{contrast.name}`' in page
+    for statistic in model.statistics:
+        assert f'`{statistic.name}`' in page
 
 
 def test_the_stop_signal_study_asks_for_what_the_data_have():

@@ -17,7 +17,6 @@ from ketbids.errors import ModelError
 from ketbids.io.filters import BidsFilter
 from ketbids.model import (
     Analysis,
-    Associations,
     Contrast,
     StudyModel,
     default_model_path,
@@ -116,9 +115,7 @@ def test_default_analyses() -> None:
     for analysis in model.analyses:
         assert analysis.first_level == ('nogoVsGo',)
         assert analysis.description.endswith('.')
-    assert model.analysis('remitterChange').associations == Associations(
-        'hdrs_change', {'baseline': ('TP1',), 'acute': ('TP1', 'TP2'), 'serial': ('TP1', 'TP3')}
-    )
+        assert (analysis.roi_atlas, analysis.roi_minimum_size) == ('DesikanKilliany', 0)
     with pytest.raises(ModelError, match='no analysis meanXY; it has meanHC, meanTRD'):
         model.analysis('meanXY')
 
@@ -235,7 +232,16 @@ def changed(*path: Any, value: Any) -> dict:
             'Minimun: unknown key (did you mean Minimum?)',
         ),
         ((*HC, *BLOCK, 'Centre'), 'node meanHC, Model.Software.ketbids.Centre'),
-        ((*CHANGE, *BLOCK, 'Associations', 'Scores'), 'ketbids.Associations.Scores'),
+        ((*CHANGE, *BLOCK, 'Associations'), 'ketbids.Associations: unknown key'),
+        (
+            (*SESSION, *BLOCK, 'Statistics', 4, 'Fromula'),
+            'ketbids.Statistics[4].Fromula: unknown key (did you mean Formula?)',
+        ),
+        (
+            (*SESSION, *BLOCK, 'Statistics', 5, 'Outcome', 'Regions', 'SelectBy'),
+            'Statistics[5].Outcome.Regions.SelectBy: unknown key (did you mean SelectedBy?)',
+        ),
+        ((*SESSION, *BLOCK, 'Regions', 'L_inferiorFrontal', 'Label'), 'L_inferiorFrontal.Label'),
         ((*CHANGE, *BLOCK, 'Rois', 'Atlass'), 'ketbids.Rois.Atlass'),
         (('Edges', 0, 'Sorce'), 'edge 0, Sorce: unknown key (did you mean Source?)'),
         (('Edges', 1, 'Filter', 'contrasts'), 'edge 1, Filter.contrasts'),
@@ -397,12 +403,13 @@ def test_misspelt_keys(load: Load, path: tuple, where: str) -> None:
             'VarianceGroups: weight is not in the formula',
         ),
         ((*HC, *BLOCK, 'Subset'), "group = 'HC'", 'node meanHC, Model.Software.ketbids.Subset'),
-        ((*CHANGE, *BLOCK, 'Associations', 'Score'), '1x', "Score: '1x' cannot be the name"),
         (
-            (*CHANGE, *BLOCK, 'Associations', 'Values', 'acute'),
-            ['TP1'],
-            'Values.acute: a difference',
+            (*HC, *BLOCK, 'Subset'),
+            "group == 'Hc'",
+            "node meanHC, Model.Software.ketbids.Subset: 'Hc' is no level of group; Levels has HC",
         ),
+        ((*CHANGE, *BLOCK, 'Rois', 'Atlas'), 'my atlas', "Rois.Atlas: the name of an atlas 'my"),
+        ((*CHANGE, *BLOCK, 'Rois', 'MinimumSize'), -1, 'Rois.MinimumSize: Input should be great'),
         # Graph
         (('Edges', 1, 'Destination'), 'meanCH', 'edge session to meanCH: there is no node meanCH'),
         (('Edges', 1), ..., 'Edges: none reaches node meanHC'),
@@ -560,6 +567,7 @@ def test_another_study(load: Load) -> None:
 
 def test_an_analysis_without_session_takes_the_only_map(load: Load) -> None:
     content = changed(*SESSION, 'GroupBy', value=['contrast', 'subject'])
+    content['Nodes'][1]['Model']['Software']['ketbids'].pop('Statistics')
     content['Nodes'][2]['Model']['Software']['ketbids'].pop('Session')
     analysis = load(content).analysis('meanHC')
     assert (analysis.session, analysis.difference) == (None, None)
@@ -607,15 +615,18 @@ def test_an_analysis_needs_no_software(load: Load) -> None:
     )
 
 
-def test_the_only_visit_of_a_study_without_sessions(load: Load) -> None:
-    path = (*CHANGE, *BLOCK, 'Associations', 'Values')
-    associations = load(changed(*path, value={'activity': None})).analysis('remitterChange')
-    assert associations.associations == Associations('hdrs_change', {'activity': ('',)})
+def test_which_regions_are_cut(load: Load) -> None:
+    path = (*CHANGE, *BLOCK, 'Rois')
+    analysis = load(changed(*path, value={'Atlas': 'mine', 'MinimumSize': 20})).analyses[-1]
+    assert (analysis.roi_atlas, analysis.roi_minimum_size) == ('mine', 20)
+    analysis = load(changed(*path, value={'MinimumSize': '1/2'})).analyses[-1]
+    assert (analysis.roi_atlas, analysis.roi_minimum_size) == ('DesikanKilliany', 0.5)
 
 
 def test_variables_that_the_model_uses(load: Load) -> None:
     used = load_model().variables()
-    times = {'acq_time_TP3', 'infusion_time_TP3'}
-    assert used.all == {'group', 'age', 'sex', 'hdrs_TP1', 'hdrs_TP3'} | times
-    assert used.required == {'group', 'age', 'sex', 'hdrs_TP1', 'hdrs_TP3'}
-    assert used.numbers == {'age', 'hdrs_TP1', 'hdrs_TP3'} | times
+    times, scores = {'acq_time_TP3', 'infusion_time_TP3'}, {'hdrs_TP1', 'hdrs_TP2', 'hdrs_TP3'}
+    assert used.all == {'group', 'age', 'sex'} | scores | times
+    # A statistic that lacks something says so itself.
+    assert used.required == {'group', 'age', 'sex', 'hdrs_TP3'}
+    assert used.numbers == {'age'} | scores | times

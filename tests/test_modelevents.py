@@ -34,6 +34,7 @@ def load(tmp_path: Path) -> Load:
         for name in [name for name, value in blocks.items() if value is None]:
             del block[name]
         content['Nodes'][0] |= node
+        content['Nodes'][1]['Model']['Software']['ketbids'].pop('Statistics')  # of behaviour
         path = tmp_path / 'model.json'
         path.write_text(json.dumps(content))
         return load_model(path)
