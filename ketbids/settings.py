@@ -189,6 +189,11 @@ class GroupSettings:
         Neighbours of a voxel.
     within_structure : bool
         Voxels of different structures are no neighbours.
+    leave_one_out : bool
+        Find the significant regions once more without each participant.
+    atlases : tuple of (str, Path)
+        Name and label file of further atlases; ``DesikanKilliany`` instead of the labels of the
+        participants.
     """
 
     analyses: tuple[str, ...] = ()
@@ -201,6 +206,8 @@ class GroupSettings:
     joint: str = 'minp'
     connectivity: int = 6
     within_structure: bool = False
+    leave_one_out: bool = False
+    atlases: tuple[tuple[str, Path], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,14 @@ CONTRASTS = ('nogoVsGo', 'correctGo')
 ANALYSES = {'meanAll': '1', 'hcVsTrd': '0 + group', 'pairedTP1TP3': '1'}
 VISITS = [f'sub-{n:02d}_ses-TP1_task-carit' for n in range(1, 7)]
 VISITS += [f'sub-{n:02d}_ses-TP3_task-carit' for n in range(3, 7)]
+STATISTICS = (
+    {'Name': 'flow', 'Type': 'flow', 'By': 'group', 'Sessions': ['TP1', 'TP3']},
+    {'Name': 'hdrsOverTime', 'Type': 'mixed', 'Subset': "group == 'TRD'", 'Outcome': 'hdrs'}
+    | {'Formula': 'time', 'Sessions': ['TP1', 'TP3'], 'Means': ['time']},
+    {'Name': 'hdrsChange', 'Type': 'correlation', 'Subset': "group == 'TRD'"}
+    | {'Outcome': {'Regions': {'Contrast': 'nogoVsGo', 'SelectedBy': ['pairedTP1TP3']}}}
+    | {'Variable': 'hdrs_change', 'Values': {'baseline': 'TP1', 'serial': ['TP1', 'TP3']}},
+)
 BROKEN = 'sub-06_ses-TP3_task-carit'
 
 
@@ -82,13 +90,14 @@ class Study(NamedTuple):
 
 
 def small_model() -> dict:
-    """The packaged model with three analyses of one first-level contrast, without covariates."""
+    """The packaged model with three analyses of one first-level contrast and three statistics."""
     model = json.loads(default_model_path().read_text())
     nodes = {node['Name']: node for node in model['Nodes']}
     run = nodes['run']
     run['Contrasts'] = [c for c in run['Contrasts'] if c['Name'] in CONTRASTS]
-    associations = nodes['remitterChange']['Model']['Software']['ketbids']['Associations']
-    nodes['pairedTP1TP3']['Model']['Software']['ketbids']['Associations'] = associations
+    statistics = json.loads(json.dumps(STATISTICS))
+    statistics[-1]['Outcome']['Regions']['APriori'] = ['L_precentralGyrus']
+    nodes['session']['Model']['Software']['ketbids']['Statistics'] = statistics
     for name, formula in ANALYSES.items():
         specification = nodes[name]['Model']
         specification['Formula'] = formula
@@ -138,7 +147,9 @@ def grouped(study, second) -> Call:
 
 
 def assert_golden(found: list[str], name: str) -> None:
-    """Compare with a list of files, both ways."""
+    """Compare with a list of files, both ways; ``KETBIDS_GOLDEN=write`` writes it."""
+    if os.environ.get('KETBIDS_GOLDEN') == 'write':
+        (GOLDEN / name).write_text('\n'.join(found) + '\n')
     expected = set((GOLDEN / name).read_text().splitlines())
     missing, unexpected = sorted(expected - set(found)), sorted(set(found) - expected)
     assert (missing, unexpected) == ([], [])
@@ -255,12 +266,13 @@ def test_a_repeat_does_nothing(study, grouped, level):
 
 def test_group_level(grouped):
     assert grouped.code == 0, grouped.output + grouped.errors
-    assert '3 of 3 analyses done, 0 failed' in grouped.output
+    assert 'Statistics: 3 to do, 0 done before, 0 that cannot be made.' in grouped.output
+    assert '6 of 6 analyses done, 0 failed' in grouped.output
 
 
 def test_files_of_an_analysis(study, grouped):
     others = re.compile(r'node-(meanAll|hcVsTrd)|work/')
-    found = [n for n in study.files() if 'group' in n or 'node-' in n]
+    found = [n for n in study.files() if re.search('group|node-|statistic-', n)]
     assert_golden([n for n in found if not others.search(n)], 'group_outputs.txt')
 
 
@@ -317,9 +329,39 @@ def test_effects_are_those_of_the_maps(study, grouped):
     np.testing.assert_allclose(effect[0], (one - two).mean(axis=0), rtol=1e-4, atol=1e-3)
 
 
+def test_statistics(study, grouped):
+    """Scores, people and regions reach what is computed of them."""
+    out = study.root / 'out' / 'group'
+    folder = out / 'statistics'
+    flow = read_table(folder / 'flow_flow.tsv')
+    people = flow[(flow['stage'] == 'enrolled') & flow['session_id'].isna()]
+    assert dict(zip(people['group'], people['n'], strict=True)) == {'all': 6, 'HC': 2, 'TRD': 4}
+    scores = read_table(folder / 'hdrsOverTime_values.tsv').pivot(
+        index='participant_id', columns='session_id', values='value'
+    )
+    difference = scores['ses-TP1'] - scores['ses-TP3']
+    t = difference.mean() / (difference.std() / np.sqrt(len(difference)))
+    (term,) = read_table(folder / 'hdrsOverTime_terms.tsv').to_dict('records')
+    assert (term['num_df'], term['n_subjects']) == (1, 4)
+    np.testing.assert_allclose(term['f'], t**2, rtol=1e-6)
+    regions = read_table(folder / 'hdrsChange_correlations.tsv')
+    assert set(regions['outcome']) == {'L_precentralGyrus'}
+    summary = json.loads((folder / 'hdrsChange.json').read_text())
+    assert summary['Notes'] == ['Nothing is significant in pairedTP1TP3.']
+    (row,) = regions[regions['values'] == 'serial'].to_dict('records')
+    parcels = read_table(out / 'group_contrast-nogoVsGo_parcels.tsv')
+    values = parcels[parcels['roi'] == 'L_precentralGyrus'].pivot(
+        index='participant_id', columns='session_id', values='value'
+    )
+    change = values.set_axis([c[-3:] for c in values], axis=1).eval('TP1 - TP3').dropna()
+    relative = 100 * difference / scores['ses-TP1']
+    expected = np.corrcoef(change.sort_index(), relative.sort_index())[0, 1]
+    np.testing.assert_allclose(row['r'], expected, rtol=1e-6)
+
+
 def test_group_page(study, grouped):
     text = page(study.root / 'out' / 'group.html')
-    for name in ANALYSES:
+    for name in [*ANALYSES, *(statistic['Name'] for statistic in STATISTICS)]:
         assert name in text
     for number in range(1, 7):
         assert re.search(rf'\b(sub-)?{number:02d}\b', text)

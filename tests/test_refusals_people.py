@@ -331,9 +331,7 @@ def test_a_whole_study_without_sessions(study, capsys):
         {'Name': 'age', 'Value': 'age', 'Minimum': 21, 'Maximum': 64},
         {'Name': 'hours', 'Value': 'acq_time - infusion_time', 'Minimum': 24},
     ]
-    asked = model(
-        Associations={'Score': 'mood', 'Values': {'activity': None}}, shared={'Checks': checks}
-    )
+    asked = model(shared={'Checks': checks})
     assert study.group(asked) == 0
     out = capsys.readouterr().out
     assert 'participant_id without sub- in 1 rows; line 3 (02) is read as sub-02' in out
@@ -341,19 +339,12 @@ def test_a_whole_study_without_sessions(study, capsys):
     assert 'The check hours could not be made: ' in out
     stem = study.out / 'group' / 'node-test' / 'node-test_contrast-nogoVsGo'
     people = read_table(Path(f'{stem}_participants.tsv')).set_index('participant_id')
-    assert list(people.columns) == [
-        *('status', 'reason', 'map', 'minus_map', 'age', 'mood', 'correlation_activity')
-    ]
+    assert list(people.columns) == ['status', 'reason', 'map', 'minus_map', 'age']
     assert people.index.tolist() == [f'sub-{n:02d}' for n in range(1, 10)]
     assert people.loc['sub-02', ['status', 'reason']].tolist() == ['left out', 'age is missing']
     assert people.loc['sub-09', ['status', 'reason']].tolist() == ['left out', 'no map']
     assert (people['status'] == 'used').sum() == 7
-    pairs = people['correlation_activity']
-    assert (pairs['sub-02'], pairs['sub-03'], pairs['sub-09']) == ('used', 'no score', 'no map')
     assert read_json(Path(f'{stem}_participants.json'))['status']['Description'].startswith('used')
-    correlations = read_table(Path(f'{stem}_associations.tsv'))
-    assert set(correlations['n']) == {(pairs == 'used').sum()} == {7}
-    assert correlations['values'].unique().tolist() == ['activity']
     checked = read_table(study.out / 'group' / 'group_checks.tsv')
     assert checked['outcome'].value_counts().to_dict() == {
         'inside': 7,

@@ -1,7 +1,6 @@
-"""Behaviour at the group level: who did the task, one table of all sessions, and its tests."""
+"""Behaviour at the group level: who did the task, and one table of all sessions."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,17 +8,16 @@ import numpy as np
 import pandas as pd
 
 from ketbids.cli.dataset import describe_dataset
-from ketbids.cli.planning import chosen_visits, exclusion_table, finished_visits
+from ketbids.cli.planning import chosen_visits, finished_visits
 from ketbids.cli.progress import counted
 from ketbids.errors import InputError
 from ketbids.io.behaviour import find_performance, read_performance, remove_group_tables
 from ketbids.io.bids import Exclusion, excluded_by
 from ketbids.io.tables import table_text, write_table
-from ketbids.model import Analysis, StudyModel
+from ketbids.model import StudyModel
 from ketbids.reports.behaviourgroup import BehaviourSection, behaviour_section
 from ketbids.settings import Settings
-from ketbids.stats.behaviour import AGAINST_ZERO, COUNTS, MEASURES, SESSION, measures_to_test
-from ketbids.stats.behaviourtests import analyse_measures
+from ketbids.stats.behaviour import COUNTS, MEASURES, SESSION, distinct_measures
 from ketbids.stats.eventrules import StimulusRules
 from ketbids.stats.taskdone import validity
 
@@ -27,8 +25,8 @@ __all__ = ['Behaviour', 'collect_behaviour', 'report_behaviour']
 
 logger = logging.getLogger('ketbids')
 
-#: Stems of the tables that are written.
-_TABLES = ('group_behaviour', 'group_behaviour_tests')
+#: Stem of the table that is written.
+_TABLE = 'group_behaviour'
 _KEYS = ('participant_id', 'session_id', 'task', 'acquisition')
 #: Visits that a message names.
 _NAMED = 5
@@ -139,10 +137,10 @@ def report_behaviour(
     people: pd.DataFrame,
     maps: pd.DataFrame,
 ) -> BehaviourSection | None:
-    """Write the tables of the group and give what the page shows of them.
+    """Write the table of the group and give what the page shows of it.
 
-    All analyses of the model file are tested, whichever were asked for: the tests are one table.
-    Tables of an earlier call that do not hold any more are removed.
+    It is tested by the statistics of the model file that have behaviour as their outcome. A table
+    of an earlier call that does not hold any more is removed.
 
     Parameters
     ----------
@@ -151,7 +149,7 @@ def report_behaviour(
     behaviour : Behaviour or None
         As `collect_behaviour` gives it.
     exclusions : list of Exclusion
-        All of them: those sessions are in the first table, with the reason, and in no test.
+        All of them: those sessions are in the table with the reason, and in no statistic.
     people : DataFrame
         The people of this call, indexed by label.
     maps : DataFrame
@@ -175,26 +173,17 @@ def report_behaviour(
         return None
     keys = zip(table['participant_id'], table['session_id'], strict=True)
     reasons = pd.Series([excluded_by(exclusions, *key) for key in keys], dtype=object)
-    measures = measures_to_test(stimuli)
-    tests = [_tests(model, a, measures, table, people, exclusions) for a in model.analyses]
-    everything = pd.concat(tests, ignore_index=True) if tests else pd.DataFrame()
     _report_doubts(table[reasons.isna()])
-    folder = output_dir / 'group'
-    written = _write(folder / f'{_TABLES[0]}.tsv', _written(table, reasons))
-    if len(everything):
-        written |= _write(folder / f'{_TABLES[1]}.tsv', everything)
-    else:
-        _remove(output_dir, 'the model file has no analyses', _TABLES[1:])
-    if written:
+    if _write(output_dir / 'group' / f'{_TABLE}.tsv', _written(table, reasons)):
         describe_dataset(settings, model.source)
     return behaviour_section(
-        table.assign(excluded=reasons), everything, people, measures, messages
+        table.assign(excluded=reasons), people, distinct_measures(stimuli), messages
     )
 
 
-def _remove(output_dir: Path, why: str, stems: Sequence[str] = _TABLES) -> None:
-    """Remove tables of an earlier call, and say so."""
-    removed = remove_group_tables(output_dir, stems)
+def _remove(output_dir: Path, why: str) -> None:
+    """Remove the table of an earlier call, and say so."""
+    removed = remove_group_tables(output_dir, [_TABLE])
     if removed:
         logger.info('Removed, as %s: %s.', why, ', '.join(removed))
 
@@ -213,36 +202,6 @@ def _report_doubts(table: pd.DataFrame) -> None:
         )
 
 
-def _tests(
-    model: StudyModel,
-    analysis: Analysis,
-    measures: tuple[str, ...],
-    table: pd.DataFrame,
-    people: pd.DataFrame,
-    exclusions: list[Exclusion],
-) -> pd.DataFrame:
-    found = analyse_measures(
-        table,
-        people,
-        measures,
-        formula=analysis.formula,
-        contrast=analysis.contrast.weights,
-        session=analysis.session,
-        difference=analysis.difference,
-        subset=analysis.subset,
-        center=analysis.center,
-        levels=model.levels,
-        derived=model.derived,
-        excluded=exclusion_table(exclusions),
-        minimum_n=analysis.minimum_n,
-        variance_groups=analysis.variance_groups,
-        against_zero=AGAINST_ZERO,
-    )
-    found.insert(0, 'analysis', analysis.name)
-    found.insert(1, 'contrast', analysis.contrast.name)
-    return found
-
-
 def _without(table: pd.DataFrame, maps: pd.DataFrame) -> list[str]:
     """Name the visits that have maps and no behaviour."""
     keys = list(_KEYS[:2])
@@ -257,7 +216,7 @@ def _without(table: pd.DataFrame, maps: pd.DataFrame) -> list[str]:
 
 
 def _written(table: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
-    """Give the table as it is written: BIDS names, and why a session is in no test."""
+    """Give the table as it is written: BIDS names, and why a session is in no statistic."""
     out = table.assign(
         participant_id='sub-' + table['participant_id'],
         session_id=('ses-' + table['session_id']).where(table['session_id'] != '', None),

@@ -119,7 +119,12 @@ def _confounds(sets: Sequence[str] | None) -> tuple[str, ...]:
 
 def _group_settings(options: argparse.Namespace) -> GroupSettings:
     """Settings of the group level; PALM has one kind of TFCE only."""
-    given = _given(options, GroupSettings, analyses='analysis')
+    given = _given(options, GroupSettings, analyses='analysis', atlases='atlas')
+    given['atlases'] = tuple((name, file.absolute()) for name, file in given.get('atlases', ()))
+    names = [name for name, _ in given['atlases']]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f'--atlas: {name} is given {names.count(name)} times.')
     if given.get('engine') == 'palm':
         given.setdefault('tfce', '100')
     return GroupSettings(**given)

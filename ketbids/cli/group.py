@@ -2,16 +2,18 @@
 
 import logging
 import os
-import shutil
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from ketbids.cli.atlases import atlas_stamps, check_atlases
 from ketbids.cli.behaviour import collect_behaviour, report_behaviour
-from ketbids.cli.dataset import describe_dataset, lock_path, record_path, remove_if_empty
+from ketbids.cli.dataset import describe_dataset, lock_path, record_path
 from ketbids.cli.eventshifts import shifted_runs
+from ketbids.cli.groupcompute import compute_analyses
 from ketbids.cli.listing import list_analyses
 from ketbids.cli.mapsettings import common_settings
 from ketbids.cli.pages import write_group_page
@@ -19,27 +21,26 @@ from ketbids.cli.parser import installed_version
 from ketbids.cli.planning import (
     PlannedAnalysis,
     available_maps,
-    map_paths,
     plan_analyses,
+    scanned_visits,
 )
-from ketbids.cli.progress import Progress, counted
-from ketbids.cli.selection import read_exclusion_list, with_runs_in_maps
+from ketbids.cli.progress import counted
+from ketbids.cli.selection import (
+    read_exclusion_list,
+    with_runs_in_maps,
+    with_sessions_without_runs,
+)
+from ketbids.cli.statisticpages import statistic_sections, write_missing
+from ketbids.cli.statistics import StatisticSource, region_contrasts, run_statistics
 from ketbids.errors import InputError, KetbidsError
 from ketbids.io.bids import participant_labels
-from ketbids.io.files import claims, modification_times, remove_unchanged
-from ketbids.io.inventory import visit_surfaces
-from ketbids.io.meshes import mesh_name
+from ketbids.io.files import claims
 from ketbids.io.people import read_people
-from ketbids.io.records import file_stamp, fingerprint, is_whole, write_record
+from ketbids.io.records import file_stamp, fingerprint, is_whole
 from ketbids.io.tables import table_text, write_table
 from ketbids.model import StudyModel
-from ketbids.reports.sentences import TFCE_NAMES
 from ketbids.settings import Settings
 from ketbids.stats.checks import Checked, evaluate_checks, summarize
-from ketbids.stats.groupdesign import GroupDesign
-
-if TYPE_CHECKING:
-    from ketbids.workflows.group import AnalysisPlan
 
 __all__ = ['run']
 
@@ -55,15 +56,16 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     output_dir = settings.paths.output_dir
     if settings.group.engine == 'palm':
         _assert_palm(settings)
-    asked = [model.analysis(name).name for name in settings.group.analyses] or [
-        analysis.name for analysis in model.analyses
-    ]
+    asked, asked_statistics = model.chosen(settings.group.analyses)
     known = participant_labels(settings.paths.bids_dir)
     tasks = settings.selection.tasks or model.tasks
     exclusions = with_runs_in_maps(settings, read_exclusion_list(settings, known), tasks)
+    exclusions = with_sessions_without_runs(settings, exclusions, tasks)
     behaviour = collect_behaviour(settings, model, exclusions)
     exclusions += behaviour.not_done if behaviour else []
     maps = available_maps(settings, model, exclusions)
+    visits = scanned_visits(settings, model, maps)
+    check_atlases(settings, model, asked, output_dir / maps['path'].iloc[0])
     people = _read_people(settings, model, maps, known)
     wanted = settings.selection.participants
     not_chosen = [who for who in people.index if wanted and who not in wanted]
@@ -82,11 +84,15 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         {
             'version': installed_version(),
             'files': [file_stamp(output_dir / path) for path in maps['path']],
+            'atlases': atlas_stamps(settings),
+            'regions': dict(model.regions),
         }
     )
     contrasts = [
         contrast
-        for contrast in dict.fromkeys(item.contrast for item in chosen)
+        for contrast in dict.fromkeys(
+            [item.contrast for item in chosen] + region_contrasts(model, asked_statistics)
+        )
         if unfinished(f'group_{contrast}', stamp) or any(i.contrast == contrast for i in todo)
     ]
     logger.info(
@@ -97,8 +103,10 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         len(failures),
     )
     if settings.dry_run:
-        print(list_analyses(chosen, [item.stem for item in todo], failures))
-        return _exit_code(chosen, failures)
+        names = [item.stem for item in todo]
+        statistics = [s for s in model.statistics if s.name in asked_statistics]
+        print(list_analyses(chosen, names, failures, statistics))
+        return _exit_code(bool(chosen), failures)
     with claims(lock_path(output_dir)) as claim:
         if not claim('group'):
             raise KetbidsError(f'Another group run is at work in {output_dir}: wait for its end.')
@@ -109,35 +117,31 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         )
         if contrasts:
             describe_dataset(settings, model.source)
-            failures |= _compute(settings, todo, contrasts, maps, stamp, verbosity=verbosity)
-        finished = [item for item in planned if not unfinished(item.stem, item.mark)]
-        stale = [item.stem for item in planned if item not in finished]
-        stale = [name for name in stale if record_path(output_dir, name).is_file()]
-        messages = [f'{name} failed: {message}' for name, message in failures.items()]
-        messages += [
-            f'{name} was made with other settings or maps: not shown until it is made again.'
-            for name in stale
-        ]
-        messages += _left_behind(output_dir, failures)
-        messages += shifted_runs(output_dir)
-        messages += [
-            f'One event of {condition} has a regressor of {low:.3g} in one map and of {high:.3g} '
-            'in another: durations differ, and percent signal change is not the same multiple of '
-            'the effect in all maps.'
-            for condition, (low, high) in common['UnevenPeaks'].items()
-        ]
-        if common['AverageSurfaces']:
-            messages.append(
-                f'{common["AverageSurfaces"]} of {len(maps)} maps are of participants without '
-                'surfaces of their own: average ones stand in, whose areas, and with them the '
-                'extents in TFCE and tables, are too small.'
+            failures |= compute_analyses(
+                settings, model, todo, contrasts, maps, stamp, verbosity=verbosity
             )
+        finished = [item for item in planned if not unfinished(item.stem, item.mark)]
+        everybody = people.drop(not_chosen)
+        source = StatisticSource(everybody, visits, exclusions, behaviour, finished)
+        failures |= run_statistics(settings, model, asked_statistics, source, verbosity=verbosity)
+        messages = _messages(output_dir, failures, planned, finished, common, len(maps))
+        sections = statistic_sections(output_dir, [s.name for s in model.statistics])
         page = write_group_page(
-            settings, model, finished, people, maps, common, messages, checked.table, shown
+            settings,
+            model,
+            finished,
+            people,
+            maps,
+            common,
+            messages,
+            checked.table,
+            shown,
+            sections,
         )
+        write_missing(output_dir, finished, [section.title for section in sections])
     for name, message in failures.items():
         logger.error('%s failed: %s', name, message)
-    stems = {item.stem for item in chosen} | unmade
+    stems = {item.stem for item in chosen} | unmade | set(asked_statistics)
     logger.info(
         'Group level: %d of %s done, %d failed, in %.0f s. Page: %s',
         len(stems - set(failures)),
@@ -146,7 +150,7 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
         time.time() - started,
         page,
     )
-    return _exit_code(chosen, failures)
+    return _exit_code(bool(chosen) or bool(set(asked_statistics) - set(failures)), failures)
 
 
 def _assert_palm(settings: Settings) -> None:
@@ -168,13 +172,45 @@ def _assert_palm(settings: Settings) -> None:
     logger.info('Shuffles by PALM: %s', command)
 
 
-def _exit_code(chosen: list[PlannedAnalysis], failures: dict[str, str]) -> int:
-    if failures and not chosen:
+def _exit_code(possible: bool, failures: dict[str, str]) -> int:
+    if failures and not possible:
         return InputError.exit_code
     return 1 if failures else 0
 
 
-def _left_behind(output_dir: Path, failures: dict[str, str]) -> list[str]:
+def _messages(
+    output_dir: Path,
+    failures: Mapping[str, str],
+    planned: Sequence[PlannedAnalysis],
+    finished: Sequence[PlannedAnalysis],
+    common: Mapping[str, Any],
+    n_maps: int,
+) -> list[str]:
+    """Collect what the page says before anything else."""
+    messages = [f'{name} failed: {message}' for name, message in failures.items()]
+    messages += [
+        f'{item.stem} was made with other settings or maps: not shown until it is made again.'
+        for item in planned
+        if item not in finished and record_path(output_dir, item.stem).is_file()
+    ]
+    messages += _left_behind(output_dir, failures)
+    messages += shifted_runs(output_dir)
+    messages += [
+        f'One event of {condition} has a regressor of {low:.3g} in one map and of {high:.3g} '
+        'in another: durations differ, and percent signal change is not the same multiple of '
+        'the effect in all maps.'
+        for condition, (low, high) in common['UnevenPeaks'].items()
+    ]
+    if common['AverageSurfaces']:
+        messages.append(
+            f'{common["AverageSurfaces"]} of {n_maps} maps are of participants without '
+            'surfaces of their own: average ones stand in, whose areas, and with them the '
+            'extents in TFCE and tables, are too small.'
+        )
+    return messages
+
+
+def _left_behind(output_dir: Path, failures: Mapping[str, str]) -> list[str]:
     """Say of which failed analyses files of an earlier run are still there, and forget them."""
     messages = []
     for name in failures:
@@ -245,156 +281,3 @@ def _report_checks(settings: Settings, model: StudyModel, checked: Checked) -> N
     describe_dataset(settings, model.source)
     entries = column_descriptions('group_checks').items()
     write_table(path, checked.table, {name: entry['Description'] for name, entry in entries})
-
-
-def _compute(
-    settings: Settings,
-    todo: list[PlannedAnalysis],
-    contrasts: list[str],
-    maps: pd.DataFrame,
-    stamp: str,
-    *,
-    verbosity: int,
-) -> dict[str, str]:
-    """Run the workflow and record what is whole; give the reason for what failed."""
-    from ketbids.workflows.base import atlas_wf_names, executor, init_group_wf
-    from ketbids.workflows.group import analysis_wf_name
-
-    output_dir = settings.paths.output_dir
-    plan_dir = settings.paths.work_dir / 'group_plan'
-    mesh = mesh_name(output_dir / maps['path'].iloc[0])
-    surfaces: dict[tuple[str, str], dict[str, Path]] = {
-        key: visit_surfaces(output_dir, *key, mesh=mesh)
-        for key in sorted(set(zip(maps['participant_id'], maps['session_id'], strict=True)))
-    }
-    maps_files = {}
-    for contrast in contrasts:
-        table = maps.loc[maps['contrast'] == contrast, ['participant_id', 'session_id', 'path']]
-        maps_files[contrast] = plan_dir / f'maps_{contrast}.tsv'
-        write_table(maps_files[contrast], table)
-    plans = [_analysis_plan(settings, item, plan_dir, surfaces) for item in todo]
-    first_visit = {key[0]: files for key, files in reversed(list(surfaces.items()))}
-    workflow = init_group_wf(
-        settings,
-        plans,
-        map_file=output_dir / maps['path'].iloc[0],
-        maps_files=maps_files,
-        surfaces={
-            kind: [files[kind] for files in surfaces.values()]
-            for kind in ('L_midthickness', 'R_midthickness', 'L_inflated', 'R_inflated')
-        },
-        labels=[files['labels'] for files in first_visit.values() if 'labels' in files],
-        stamp=stamp,
-    )
-    marks = {item.stem: item.mark for item in todo} | {f'group_{c}': stamp for c in contrasts}
-    folders = {item.stem: item.folder(output_dir) for item in todo}
-    before: dict[Path, int] = {}
-    for name in marks:
-        record_path(output_dir, name).unlink(missing_ok=True)
-        before |= modification_times(_files(output_dir, folders, name))
-    names = {analysis_wf_name(item.analysis.name, item.contrast): item.stem for item in todo}
-    with executor(settings, verbosity=verbosity, report=Progress(names)) as execute:
-        broken = execute(workflow)
-    failures: dict[str, str] = {}
-    for node, message in broken.items():
-        section = node.split('.')[1]
-        for item in todo:
-            if section == analysis_wf_name(item.analysis.name, item.contrast):
-                failures.setdefault(item.stem, message)
-        for contrast in contrasts:
-            if section in atlas_wf_names(contrast):
-                failures.setdefault(f'group_{contrast}', message)
-    for name, mark in marks.items():
-        if name not in failures:
-            outputs = remove_unchanged(_files(output_dir, folders, name), before)
-            write_record(record_path(output_dir, name), mark, outputs, output_dir)
-    if not failures:
-        shutil.rmtree(settings.paths.work_dir / workflow.name, ignore_errors=True)
-        shutil.rmtree(plan_dir, ignore_errors=True)
-        remove_if_empty(settings.paths.work_dir)
-    return failures
-
-
-def _files(output_dir: Path, folders: dict[str, Path], name: str) -> list[Path]:
-    """List the files of an analysis, or those that describe the group (``group_<contrast>``)."""
-    if name in folders:
-        return sorted(folders[name].glob(f'{name}_*'))
-    contrast = name.removeprefix('group_')
-    shared = output_dir / 'group'
-    return [
-        *shared.glob(f'group_contrast-{contrast}_*'),
-        *shared.glob('group_hemi-*'),
-        *shared.glob('group_space-*'),
-    ]
-
-
-def _analysis_plan(
-    settings: Settings,
-    item: PlannedAnalysis,
-    plan_dir: Path,
-    surfaces: dict[tuple[str, str], dict[str, Path]],
-) -> 'AnalysisPlan':
-    """Write the tables of an analysis and give the plain values that its workflow needs."""
-    from ketbids.workflows.group import AnalysisPlan
-
-    design, analysis = item.design, item.analysis
-    design_file, excluded_file, participants_file = (
-        plan_dir / f'{item.stem}_{t}.tsv' for t in ('design', 'excluded', 'participants')
-    )
-    write_table(design_file, design.rows)
-    write_table(excluded_file, design.exclusions)
-    write_table(participants_file, item.participants)
-    visits = _visits(design)
-    metadata: dict[str, Any] = {
-        'Analysis': analysis.description,
-        'Formula': analysis.formula,
-        'Contrast': {
-            name: weight
-            for name, weight in zip(design.names, design.contrast.tolist(), strict=True)
-            if weight
-        },
-        'Sources': [f'bids::{path}' for path in map_paths(design)],
-        'Notes': list(design.notes),
-        'Shuffling': design.scheme,
-        'ShufflesAtMost': settings.group.permutations,
-        'Seed': settings.group.seed,
-        'Tails': settings.group.tails,
-        'MinimumCoverage': settings.group.min_coverage,
-        'VarianceGroups': analysis.variance_groups,
-        'Engine': settings.group.engine,
-        'TFCE': TFCE_NAMES[settings.group.tfce],
-        'JointCorrection': settings.group.joint,
-        'Connectivity': settings.group.connectivity,
-        'WithinStructure': settings.group.within_structure,
-    }
-    return AnalysisPlan(
-        name=analysis.name,
-        contrast=item.contrast,
-        design_file=design_file,
-        excluded_file=excluded_file,
-        participants_file=participants_file,
-        maps_file=plan_dir / f'maps_{item.contrast}.tsv',
-        predictors=design.names,
-        weights=tuple(design.contrast.tolist()),
-        scheme=design.scheme,
-        variance_columns=item.variance_columns,
-        midthickness=tuple(
-            (surfaces[key]['L_midthickness'], surfaces[key]['R_midthickness']) for key in visits
-        ),
-        stamp=item.mark,
-        atlas=analysis.roi_atlas,
-        metadata=metadata,
-        scores=item.scores,
-        definitions=analysis.associations.values if analysis.associations else {},
-    )
-
-
-def _visits(design: GroupDesign) -> list[tuple[str, str]]:
-    """List participant and session of every map of a design."""
-    rows = design.rows
-    pairs = []
-    for column in ('session_id', 'minus_session_id'):
-        if column in rows:
-            sessions = rows[column].fillna('')
-            pairs += list(zip(rows['participant_id'], sessions, strict=True))
-    return [(who.removeprefix('sub-'), when.removeprefix('ses-')) for who, when in pairs]

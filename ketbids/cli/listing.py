@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING
 from ketbids.cli.planning import PlannedAnalysis
 from ketbids.io.inventory import Visit
 from ketbids.io.preprocessed import Anatomy
+from ketbids.stats.clinical.specs import (
+    CorrelationStatistic,
+    CountStatistic,
+    FlowStatistic,
+    LinearStatistic,
+    MixedStatistic,
+    Outcome,
+    ReferenceStatistic,
+    Statistic,
+    TableStatistic,
+    to_dict,
+)
 from ketbids.stats.groupdesign import describe
 
 if TYPE_CHECKING:
     from ketbids.cli.designpreview import DesignPreview
 
-__all__ = ['list_analyses', 'list_designs', 'list_visits']
+__all__ = ['list_analyses', 'list_designs', 'list_statistics', 'list_visits']
 
 #: People who are named, of those who are left out for one reason.
 _NAMED = 10
@@ -82,7 +94,10 @@ def list_designs(designs: Mapping[Path, 'DesignPreview']) -> str:
 
 
 def list_analyses(
-    analyses: Sequence[PlannedAnalysis], todo: Sequence[str], failures: Mapping[str, str]
+    analyses: Sequence[PlannedAnalysis],
+    todo: Sequence[str],
+    failures: Mapping[str, str],
+    statistics: Sequence[Statistic] = (),
 ) -> str:
     """Write what the group level would do, one analysis after the other, and who is left out.
 
@@ -93,6 +108,8 @@ def list_analyses(
         Start of the names of the files of those that are not finished.
     failures : mapping of str to str
         Why an analysis cannot be made, by the start of the names of its files.
+    statistics : sequence of Statistic
+        What is computed after the analyses, of their regions too.
     """
     lines = []
     for item in analyses:
@@ -103,12 +120,72 @@ def list_analyses(
             more = f' and {len(people) - _NAMED} more' if len(people) > _NAMED else ''
             lines.append(f'  left out: {", ".join(people[:_NAMED])}{more}: {why}')
     lines += [f'{name}: cannot be done: {why}' for name, why in failures.items()]
+    lines += list_statistics(statistics)
     done = len(analyses) - len(todo)
     return '\n'.join([
         *lines,
         f'Analyses: {len(todo)} to do, {done} already done, {len(failures)} cannot be done. '
         'Nothing was written.',
     ])  # fmt: skip
+
+
+def list_statistics(statistics: Sequence[Statistic]) -> list[str]:
+    """Write what each statistic is of, one line each; what it is made of is not looked at."""
+    if not statistics:
+        return []
+    head = f'Statistics after that, if what they are made of has changed: {len(statistics)}'
+    return [head, *(f'  {item.name}: {_about(item)}' for item in statistics)]
+
+
+def _about(statistic: Statistic) -> str:
+    match statistic:
+        case MixedStatistic():
+            when = ', '.join(statistic.sessions)
+            about = f'{_outcome(statistic.outcome)} over {when}, by {statistic.formula}'
+            about += f' ({statistic.covariance})'
+        case LinearStatistic():
+            about = (
+                f'{_outcome(statistic.outcome)}{_when(statistic.value)}, by {statistic.formula}'
+            )
+        case ReferenceStatistic():
+            about = (
+                f'{_outcome(statistic.outcome)} of {", ".join(statistic.groups)} against '
+                f'{statistic.reference}{_adjusted(statistic.covariates)}'
+            )
+        case CorrelationStatistic():
+            values = ', '.join(f'{n}{_when(of)}' for n, of in statistic.values.items())
+            about = (
+                f'{_outcome(statistic.outcome)} ({values}) with '
+                f'{statistic.variable}{_adjusted(statistic.covariates)}'
+            )
+        case TableStatistic():
+            about = f'{", ".join(statistic.variables)} by {statistic.by}'
+        case CountStatistic():
+            about = ', '.join(statistic.conditions)
+        case FlowStatistic():
+            about = 'participants' + (f' by {statistic.by}' if statistic.by else '')
+            about += f' over {", ".join(statistic.sessions)}' if any(statistic.sessions) else ''
+    subset = '' if statistic.subset is None else f'; where {statistic.subset}'
+    return f'{to_dict(statistic)["kind"]} of {about}{subset}'
+
+
+def _outcome(outcome: Outcome) -> str:
+    if outcome.regions is None:
+        return outcome.score or ', '.join(outcome.behaviour)
+    choice = outcome.regions
+    regions = [f'significant in {", ".join(choice.selected_by)}'] if choice.selected_by else []
+    regions += [', '.join(choice.apriori)] if choice.apriori else []
+    if choice.atlas is not None:
+        regions.append(', '.join(choice.labels) or f'all of {choice.atlas}')
+    return f'{choice.contrast} in regions ({"; ".join(regions)})'
+
+
+def _when(sessions: Sequence[str]) -> str:
+    return f' at {" - ".join(sessions)}' if any(sessions) else ''
+
+
+def _adjusted(covariates: Sequence[str]) -> str:
+    return f', adjusted for {", ".join(covariates)}' if covariates else ''
 
 
 def _surfaces(anatomy: Anatomy) -> str:

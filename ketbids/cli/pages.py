@@ -11,15 +11,16 @@ from ketbids.cli.eventshifts import with_event_shifts
 from ketbids.cli.parser import installed_version
 from ketbids.cli.planning import PlannedAnalysis
 from ketbids.cli.quality import quality_section
+from ketbids.cli.statisticpages import write_methods
 from ketbids.io.files import read_json, write_text
 from ketbids.io.tables import read_table
 from ketbids.model import StudyModel
 from ketbids.reports.behaviourgroup import BehaviourSection
+from ketbids.reports.links import Link
 from ketbids.reports.page import (
     AnalysisSection,
     Direction,
     GroupPage,
-    Link,
     ParticipantPage,
     Picture,
     SessionSection,
@@ -27,6 +28,7 @@ from ketbids.reports.page import (
     participant_page,
 )
 from ketbids.reports.sentences import JOINT_NAMES, TFCE_NAMES, format_p, survival_sentence
+from ketbids.reports.statisticspart import StatisticSection
 from ketbids.reports.tables import Table
 from ketbids.settings import Settings
 from ketbids.stats.checks import summarize
@@ -34,13 +36,6 @@ from ketbids.stats.groupdesign import describe, directions
 
 __all__ = ['write_group_page', 'write_participant_page']
 
-_CIRCULARITY = (
-    'Regions marked shared-data are the significant grayordinates of the analysis inside one '
-    'label: they were chosen with the data that are correlated here, so that their r is inflated, '
-    'and have no p. Regions marked independent are whole parcels. Only parcels that hold a '
-    'significant cluster are shown, with p corrected for all parcels (Holm); the table of the '
-    'analysis has them all.'
-)
 _TAILS = {
     'two': 'both directions together at FWE p < {alpha:g}',
     'each': 'each direction at FWE p < {alpha:g} (together {total:g})',
@@ -77,14 +72,10 @@ def write_group_page(
     messages: Sequence[str],
     checked: pd.DataFrame,
     behaviour: BehaviourSection | None = None,
+    statistics: tuple[StatisticSection, ...] = (),
 ) -> Path:
     """Assemble the group page from the files of the analyses."""
     output_dir = settings.paths.output_dir
-    tables = [
-        table
-        for item in analyses
-        if (table := _associations(output_dir, item)) is not None and len(table)
-    ]
     page = GroupPage(
         title=f'{model.name}: group analyses',
         version=installed_version(),
@@ -93,10 +84,10 @@ def write_group_page(
         checks=_checks(model, checked) if model.checks else None,
         behaviour=behaviour,
         analyses=tuple(_analysis(output_dir, item, _title(item)) for item in analyses),
-        associations=_association_table(pd.concat(tables)) if tables else None,
-        footnotes=(_CIRCULARITY,) if tables else (),
+        statistics=statistics,
         messages=tuple(messages),
     )
+    write_methods(output_dir, page.methods, statistics)
     html = group_page(page, lambda path: (output_dir / path).read_bytes())
     return _write_page(output_dir / 'group.html', html)
 
@@ -119,6 +110,7 @@ def _analysis(output_dir: Path, item: PlannedAnalysis, title: str) -> AnalysisSe
     summary = read_json(folder / f'{item.stem}_summary.json')
     clusters = read_table(folder / f'{item.stem}_clusters.tsv')
     regions = read_table(folder / f'{item.stem}_roi.tsv')
+    notes = read_json(folder / f'{item.stem}_roi.json').get('Notes', [])
     figure = (folder / f'{item.stem}_figure.png').relative_to(output_dir).as_posix()
     files = sorted(folder.glob(f'{item.stem}_*'))
     return AnalysisSection(
@@ -130,7 +122,7 @@ def _analysis(output_dir: Path, item: PlannedAnalysis, title: str) -> AnalysisSe
         participants=tuple(design.rows['participant_id']),
         excluded=Table.from_frame(design.exclusions) if len(design.exclusions) else None,
         settings=_settings_line(summary),
-        warnings=(*design.notes, *summary['Warnings']),
+        warnings=(*design.notes, *summary['Warnings'], *notes),
         figure=Picture(figure, f'z map of {item.analysis.name}, {item.contrast}'),
         directions=tuple(_directions(item, summary, clusters)),
         regions=_region_table(regions) if len(regions) else None,
@@ -182,31 +174,12 @@ def _settings_line(summary: dict[str, Any]) -> str:
 
 def _region_table(regions: pd.DataFrame) -> Table:
     """Mean and spread of each region per session."""
-    grouped = regions.groupby(['roi', 'selection', 'session_id'], sort=False, dropna=False)
+    columns = ['roi', 'atlas', 'direction', 'extent', 'unit', 'session_id']
+    grouped = regions.groupby(columns, sort=False, dropna=False)
     table = grouped.agg(
         n=('value', 'count'), mean=('value', 'mean'), sd=('value', 'std')
     ).reset_index()
     return Table.from_frame(table, caption='Mean contrast value of the significant regions')
-
-
-def _associations(output_dir: Path, item: PlannedAnalysis) -> pd.DataFrame | None:
-    """Read an analysis' correlations: its own regions, and the parcels they lie in."""
-    path = item.folder(output_dir) / f'{item.stem}_associations.tsv'
-    if item.analysis.associations is None or not path.is_file():
-        return None
-    table = read_table(path)
-    own = set(table.loc[table['selection'] == 'shared-data', 'roi'])
-    table = table[table['roi'].isin(own)].sort_values(['roi', 'selection', 'values'])
-    table = table.drop(columns='p')
-    table.insert(0, 'score', item.analysis.associations.score)
-    table.insert(0, 'analysis', item.analysis.name)
-    return table
-
-
-def _association_table(table: pd.DataFrame) -> Table:
-    return Table.from_frame(
-        table, caption='Correlations of regional values with scores', p_values=('p_holm',)
-    )
 
 
 def _participants(people: pd.DataFrame, maps: pd.DataFrame) -> Table:

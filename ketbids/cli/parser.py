@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 from ketbids.cli.completion import add_completion
 from ketbids.cli.hcpparser import add_hcp_options
-from ketbids.cli.values import count, label, noise_model, path, positive_count, share, size
+from ketbids.cli.values import atlas, count, label, noise_model, path, positive_count, share, size
 from ketbids.errors import UsageError
 
 __all__ = ['CONFOUNDS', 'LEVELS', 'build_parser', 'installed_version']
@@ -198,7 +198,7 @@ def build_parser() -> argparse.ArgumentParser:
         '--analysis',
         nargs='+',
         metavar='NAME',
-        help='analyses of the model file (default: all)',
+        help='analyses and statistics of the model file (default: all)',
     )
     group.add_argument(
         '--permutations', type=positive_count, metavar='N', help='shuffles (default: 5000)'
@@ -246,6 +246,22 @@ def build_parser() -> argparse.ArgumentParser:
         action='store_true',
         default=None,
         help='voxels of different subcortical structures are no neighbours',
+    )
+    group.add_argument(
+        '--atlas',
+        type=atlas,
+        nargs='+',
+        action='extend',
+        metavar='NAME=FILE',
+        help='label files (dlabel) of further atlases for regions; DesikanKilliany=FILE stands '
+        'in for the labels of the participants',
+    )
+    group.add_argument(
+        '--leave-one-out',
+        action='store_true',
+        default=None,
+        help='find the significant regions once more without each participant (1000 shuffles '
+        'each), and average the maps there',
     )
 
     model = parser.add_argument_group('study and choices')

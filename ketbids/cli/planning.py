@@ -14,19 +14,18 @@ from ketbids.cli.dataset import record_path
 from ketbids.cli.parser import installed_version
 from ketbids.cli.selection import chosen_participants
 from ketbids.errors import InputError
-from ketbids.io.bids import Exclusion, RunKey, excluded_by
+from ketbids.io.bids import Exclusion, RunKey, excluded_by, runs_of_visits
 from ketbids.io.filters import read_filter
 from ketbids.io.inventory import find_maps
 from ketbids.io.records import file_stamp, fingerprint
 from ketbids.model import Analysis, StudyModel
 from ketbids.settings import Settings
-from ketbids.stats import expressions
-from ketbids.stats.accounts import account, correlated_scores, members
+from ketbids.stats.accounts import account
 from ketbids.stats.formulas import column_variables, formula_names
 from ketbids.stats.groupdesign import GroupDesign, build_group_design
 
 __all__ = ['PlannedAnalysis', 'available_maps', 'chosen_visits', 'exclusion_table']
-__all__ += ['finished_visits', 'map_paths', 'plan_analyses', 'score_values', 'variance_columns']
+__all__ += ['finished_visits', 'map_paths', 'plan_analyses', 'scanned_visits', 'variance_columns']
 
 logger = logging.getLogger('ketbids')
 
@@ -46,8 +45,6 @@ class PlannedAnalysis:
     design : GroupDesign
     participants : DataFrame
         What was used of each person (see `ketbids.stats.accounts.account`).
-    scores : dict of str to float
-        Score of everybody whose regional values are correlated; empty: no correlations.
     variance_columns : tuple of str
         Columns of the design whose equal rows share one variance; empty: all do.
     mark : str
@@ -58,7 +55,6 @@ class PlannedAnalysis:
     contrast: str
     design: GroupDesign
     participants: pd.DataFrame
-    scores: dict[str, float]
     variance_columns: tuple[str, ...]
     mark: str
 
@@ -110,6 +106,37 @@ def available_maps(
         '%d contrast maps of %d participants.', len(maps), maps['participant_id'].nunique()
     )
     return maps
+
+
+def scanned_visits(settings: Settings, model: StudyModel, maps: pd.DataFrame) -> pd.DataFrame:
+    """List the visits that were scanned: those with events or images of the task, or with maps.
+
+    Parameters
+    ----------
+    settings : Settings
+    model : StudyModel
+    maps : DataFrame
+        As `available_maps` gives them.
+
+    Returns
+    -------
+    DataFrame
+        One row per visit of those who were chosen, excluded or not: ``participant_id``,
+        ``session_id`` (labels), ``has_map`` (``yes`` if it is among `maps`, else ``no``).
+    """
+    selection, tasks = settings.selection, settings.selection.tasks or model.tasks
+    people = set(chosen_participants(settings))
+    made = find_maps(settings.paths.output_dir, tasks)
+    made = made[chosen_visits(settings, made)]
+    visits = {
+        (who, when)
+        for who, when in runs_of_visits(settings.paths.bids_dir, tasks)
+        if who in people and (not selection.sessions or when in selection.sessions)
+    }
+    visits.update(zip(made['participant_id'], made['session_id'], strict=True))
+    usable = set(zip(maps['participant_id'], maps['session_id'], strict=True))
+    rows = [(*visit, 'yes' if visit in usable else 'no') for visit in sorted(visits)]
+    return pd.DataFrame(rows, columns=['participant_id', 'session_id', 'has_map'])
 
 
 def chosen_visits(settings: Settings, table: pd.DataFrame) -> npt.NDArray[np.bool_]:
@@ -230,14 +257,12 @@ def plan_analyses(
                     minimum_n=analysis.minimum_n,
                 )
                 variance = variance_columns(analysis, design)
-                table, scores = _account(model, analysis, design, own, people, not_chosen)
+                table = _account(model, analysis, design, own, people, not_chosen)
             except InputError as error:
                 failures[f'node-{analysis.name}_contrast-{contrast}'] = str(error)
                 continue
             mark = _fingerprint(settings, model, analysis, design, table, maps)
-            planned.append(
-                PlannedAnalysis(analysis, contrast, design, table, scores, variance, mark)
-            )
+            planned.append(PlannedAnalysis(analysis, contrast, design, table, variance, mark))
     return planned, failures
 
 
@@ -269,15 +294,9 @@ def _account(
     maps: pd.DataFrame,
     people: pd.DataFrame,
     not_chosen: Collection[str],
-) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Give what an analysis uses of each person, and the scores of its correlations."""
-    associations, score = analysis.associations, None
-    scores: dict[str, float] = {}
-    if associations is not None:
-        score = score_values(associations.score, model, people)
-        inside = members(people, analysis.subset, model.derived)
-        scores = correlated_scores(score.drop(list(not_chosen), errors='ignore'), inside)
-    table = account(
+) -> pd.DataFrame:
+    """Give what an analysis uses of each person."""
+    return account(
         people,
         maps,
         design.rows,
@@ -286,19 +305,8 @@ def _account(
         variables=formula_names(analysis.formula),
         subset=analysis.subset,
         derived=model.derived,
-        score=score,
-        values=associations.values if associations is not None else None,
         not_chosen=not_chosen,
     )
-    return table, scores
-
-
-def score_values(score: str, model: StudyModel, people: pd.DataFrame) -> pd.Series:
-    """Give a score per participant: a column of the tables, or a derived variable."""
-    frame = expressions.derive(people, model.derived, [score])
-    if score not in frame.columns:
-        raise InputError(f'There is no score {score}: neither in the tables nor derived.')
-    return pd.to_numeric(frame[score], errors='coerce')
 
 
 def map_paths(design: GroupDesign) -> list[str]:
@@ -317,12 +325,14 @@ def _fingerprint(
 ) -> str:
     """Hash all that an analysis' outputs depend on."""
     output_dir = settings.paths.output_dir
-    group = {k: v for k, v in asdict(settings.group).items() if k != 'analyses'}
+    group = {k: v for k, v in asdict(settings.group).items() if k not in ('analyses', 'atlases')}
+    own_atlas = dict(settings.group.atlases).get(analysis.roi_atlas)
     return fingerprint(
         {
             'version': installed_version(),
             'settings': group,
             'analysis': repr(analysis),
+            'atlas': None if own_atlas is None else file_stamp(own_atlas),
             'derived': dict(model.derived),
             'design': design.rows.to_csv(),
             'excluded': design.exclusions.to_csv(),

@@ -4,7 +4,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from ketbids.errors import InputError
-from ketbids.io.bids import Exclusion, RunKey, participant_labels, read_exclusions
+from ketbids.io.bids import (
+    Exclusion,
+    RunKey,
+    excluded_by,
+    participant_labels,
+    read_exclusions,
+    runs_of_visits,
+)
 from ketbids.io.files import read_json
 from ketbids.io.folders import labels_of, same_run
 from ketbids.io.inventory import find_maps
@@ -15,6 +22,7 @@ __all__ = [
     'read_exclusion_list',
     'unused_exclusions',
     'with_runs_in_maps',
+    'with_sessions_without_runs',
 ]
 
 
@@ -117,4 +125,33 @@ def with_runs_in_maps(
                 )
                 session = str(row.session_id)
                 added[replace(line, session=session, run='', reason=reason)] = None
+    return [*exclusions, *added]
+
+
+def with_sessions_without_runs(
+    settings: Settings, exclusions: Sequence[Exclusion], tasks: Collection[str]
+) -> list[Exclusion]:
+    """Exclude sessions of which every run is excluded, and say why.
+
+    Parameters
+    ----------
+    settings : Settings
+    exclusions : sequence of Exclusion
+    tasks : collection of str
+
+    Returns
+    -------
+    list of Exclusion
+        `exclusions`, and a line for each such session with the reasons of its runs.
+    """
+    lines = [line for line in exclusions if line.run]
+    if not lines:
+        return list(exclusions)
+    added = []
+    for (who, when), runs in runs_of_visits(settings.paths.bids_dir, tasks).items():
+        ordered = sorted(runs, key=lambda run: (int(run) if run.isdecimal() else 0, run))
+        found = [excluded_by(lines, who, when, run) for run in ordered]
+        reasons = [reason for reason in found if reason is not None]
+        if len(reasons) == len(runs) and excluded_by(exclusions, who, when) is None:
+            added.append(Exclusion(who, when, '', '; '.join(dict.fromkeys(reasons))))
     return [*exclusions, *added]

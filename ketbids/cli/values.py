@@ -8,8 +8,11 @@ from typing import Any
 from ketbids.errors import InputError
 from ketbids.stats.noisemodels import HIGHEST_ORDER, model_order
 
-__all__ = ['count', 'high_pass', 'label', 'noise_model', 'path', 'percentage', 'positive_count']
-__all__ += ['share', 'size']
+__all__ = ['MADE_ATLASES', 'atlas', 'count', 'high_pass', 'label', 'noise_model', 'path']
+__all__ += ['percentage', 'positive_count', 'share', 'size']
+
+#: Atlases that no file replaces.
+MADE_ATLASES = ('Yeo7', 'Subcortex')
 
 
 def number(text: str, kind: type, lowest: float, inclusive: bool = True) -> Any:
@@ -52,6 +55,20 @@ def share(text: str) -> float:
     if value > 1:
         raise argparse.ArgumentTypeError(f'{text} is a share: above 0, at most 1')
     return value
+
+
+def atlas(text: str) -> tuple[str, Path]:
+    """Take a name and a file, ``NAME=FILE``."""
+    name, equals, file = text.partition('=')
+    if not equals or not name.isascii() or not name.isalnum():
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not NAME=FILE with a name of letters and digits'
+        )
+    if name in MADE_ATLASES:
+        raise argparse.ArgumentTypeError(
+            f'{name} is an atlas that ketbids makes itself: give yours another name'
+        )
+    return name, path(file)
 
 
 def label(prefix: str) -> Any:

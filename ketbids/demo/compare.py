@@ -21,7 +21,6 @@ from ketbids.demo.found import (
 __all__ = ['Comparison', 'compare', 'render']
 
 _CONTRAST = 'nogoVsGo'
-_VALUES = ('baseline', 'acute', 'serial')
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,15 @@ class Comparison:
         One row per analysis and direction: ``analysis``, ``direction``, ``planted`` and ``found``
         (numbers of grayordinates), ``lowest_p``, ``peak_inside``, ``dice``, ``required``,
         ``as_planted``.
-    associations : DataFrame
-        One row per ROI and kind of value: ``roi``, ``values``, ``n``, ``r``, ``p``,
+    correlations : DataFrame
+        One row per region and kind of value: ``outcome``, ``values``, ``n``, ``r``, ``p``,
         ``as_planted``.
     failures : tuple of str
         What is required and does not hold.
     """
 
     maps: pd.DataFrame
-    associations: pd.DataFrame
+    correlations: pd.DataFrame
     failures: tuple[str, ...]
 
     @property
@@ -64,14 +63,14 @@ def compare(truth: Mapping[str, Any], output: Path) -> Comparison:
     Returns
     -------
     Comparison
-        A required analysis or association that is absent is a failure.
+        A required analysis or correlation that is absent is a failure.
 
     Raises
     ------
     InputError
         If `truth` is none, there is no group level in `output`, or its files do not fit.
     """
-    check_truth(truth, ('geometry', 'regions', 'analyses', 'associations'))
+    check_truth(truth, ('geometry', 'regions', 'analyses', 'correlations'))
     group = group_folder(output)
     rows, failures = [], []
     for name, planted in truth['analyses'].items():
@@ -84,19 +83,17 @@ def compare(truth: Mapping[str, Any], output: Path) -> Comparison:
         for row in rows
         if row['required'] and not row['as_planted']
     ]
-    associations = _associations(truth, group)
-    absent = associations['r'].isna()
+    correlations = _correlations(truth['correlations'], group)
     failures += [
-        f'{row.roi}, {row.values_}: no correlation in the results.'
-        if none
-        else f'{row.roi}, {row.values_}: r = {row.r:.2f} does not have the planted sign.'
-        for row, none in zip(
-            associations.rename(columns={'values': 'values_'}).itertuples(), absent, strict=True
-        )
-        if not row.as_planted
+        f'{row["outcome"]}, {row["values"]}: no correlation in the results.'
+        if np.isnan(row['r'])
+        else f'{row["outcome"]}, {row["values"]}: r = {row["r"]:.2f} does not have the planted '
+        'sign.'
+        for row in correlations.to_dict('records')
+        if not row['as_planted']
     ]
     columns = list(rows[0]) if rows else ['analysis', 'as_planted']
-    return Comparison(pd.DataFrame(rows, columns=columns), associations, tuple(failures))
+    return Comparison(pd.DataFrame(rows, columns=columns), correlations, tuple(failures))
 
 
 def _directions(
@@ -116,26 +113,22 @@ def _is_required(planted: Mapping[str, Any], sign: str) -> bool:
     return bool(planted['required'] and (planted[sign] or nothing))
 
 
-def _associations(truth: Mapping[str, Any], group: Path) -> pd.DataFrame:
+def _correlations(planted: Mapping[str, Any], group: Path) -> pd.DataFrame:
+    """Look up the planted correlations among those of regions chosen without the data."""
     from ketbids.io.tables import read_table
 
-    node = 'node-remitterChange'
-    path = group / node / f'{node}_contrast-{_CONTRAST}_associations.tsv'
-    planted = truth['associations']
-    columns = ('roi', 'selection', 'values', 'n', 'r', 'p')
+    path = group / 'statistics' / f'{planted["statistic"]}_correlations.tsv'
+    columns = ('outcome', 'values', 'selection', 'n', 'r', 'p')
     table = read_table(path, columns) if path.exists() else pd.DataFrame(columns=list(columns))
+    table = table[table['selection'] == 'independent']
     rows = []
-    for roi in planted['rois']:
-        for values in _VALUES:
-            found = table[
-                (table['roi'] == roi)
-                & (table['values'] == values)
-                & (table['selection'] == 'independent')
-            ]
+    for outcome in planted['outcomes']:
+        for values, sign in planted['signs'].items():
+            found = table[(table['outcome'] == outcome) & (table['values'] == values)]
             n, r, p = found.iloc[0][['n', 'r', 'p']] if len(found) else (0, np.nan, np.nan)
-            right = bool(np.sign(r) == planted['signs'][values])
-            rows.append((roi, values, int(n), float(r), float(p), right))
-    return pd.DataFrame(rows, columns=['roi', 'values', 'n', 'r', 'p', 'as_planted'])
+            row = {'outcome': outcome, 'values': values, 'n': int(n), 'r': float(r), 'p': float(p)}
+            rows.append(row | {'as_planted': bool(np.sign(r) == sign)})
+    return pd.DataFrame(rows)
 
 
 def render(comparison: Comparison) -> str:
@@ -155,13 +148,13 @@ def render(comparison: Comparison) -> str:
         )
     lines += [
         '',
-        'Precentral values (whole parcels) against the improvement of the HDRS (planted: r < 0)',
-        f'{"roi":<16}{"values":<11}{"n":>8}{"r":>8}{"p":>10}{"":>20}  as planted',
+        'Precentral values (whole gyri) against the improvement of the HDRS (planted: r < 0)',
+        f'{"region":<20}{"values":<11}{"n":>8}{"r":>8}{"p":>10}{"":>16}  as planted',
     ]
-    for row in comparison.associations.to_dict('records'):
+    for row in comparison.correlations.to_dict('records'):
         outcome = 'yes *' if row['as_planted'] else 'no *'
         lines.append(
-            f'{row["roi"]:<16}{row["values"]:<11}{row["n"]:>8}{row["r"]:>8.2f}{row["p"]:>10.4f}'
-            f'{"":>20}  {outcome}'
+            f'{row["outcome"]:<20}{row["values"]:<11}{row["n"]:>8}{row["r"]:>8.2f}'
+            f'{row["p"]:>10.4f}{"":>16}  {outcome}'
         )
     return '\n'.join([*lines, *verdict(comparison.failures)])

@@ -46,7 +46,7 @@ def truth_document(planted: Planted, sample: Sample, options: dict[str, Any]) ->
     Returns
     -------
     dict
-        For JSON: options, geometry, sample, regions, analyses, associations.
+        For JSON: options, geometry, sample, regions, analyses, correlations.
     """
     table = packaged('planted.json')
     entries = {entry['name']: entry for entry in table['regions']}
@@ -102,8 +102,9 @@ def truth_document(planted: Planted, sample: Sample, options: dict[str, Any]) ->
                 [], _PRECENTRAL, 'remitters - non-remitters on TP1 - TP3', required=True
             ),
         },
-        'associations': {
-            'rois': ['L_precentral', 'R_precentral'],
+        'correlations': {
+            'statistic': 'hdrsChange',
+            'outcomes': ['L_precentralGyrus', 'R_precentralGyrus'],
             'signs': {'baseline': -1, 'acute': -1, 'serial': -1},
             'description': (
                 'Precentral value at TP1 and its changes TP1 - TP2 and TP1 - TP3 against '

@@ -20,7 +20,7 @@ from ketbids.io.templates import MESH_SIZE, parcellation, template_surface
 from ketbids.stats.atlas import nearest_labels, vote
 from ketbids.stats.brainmodels import BrainModels, Surface
 
-__all__ = ['GroupAtlas']
+__all__ = ['GroupAtlas', 'place_labels']
 
 SIDES = (('L', 'LEFT'), ('R', 'RIGHT'))
 KINDS = ('midthickness', 'inflated')
@@ -31,6 +31,8 @@ class _GroupAtlasInputSpec(BaseInterfaceInputSpec):
     label_files = traits.List(
         File(exists=True), desc='Desikan-Killiany labels, one per participant'
     )
+    atlas_names = traits.List(traits.Str, desc='further atlases, or DesikanKilliany')
+    atlas_files = traits.List(File(exists=True), desc='a label file of each')
     left_midthickness = traits.List(File(exists=True), mandatory=True)
     right_midthickness = traits.List(File(exists=True), mandatory=True)
     left_inflated = traits.List(File(exists=True), mandatory=True)
@@ -40,9 +42,10 @@ class _GroupAtlasInputSpec(BaseInterfaceInputSpec):
 class _GroupAtlasOutputSpec(TraitedSpec):
     midthickness = traits.List(File(exists=True), desc='average surfaces: left, right')
     inflated = traits.List(File(exists=True), desc='average surfaces: left, right')
-    desikan_killiany = File(exists=True, desc='label that most participants have')
+    desikan_killiany = File(exists=True, desc='label that is given, or most participants have')
     agreement = File(exists=True, desc='share of the participants that have it')
     yeo7 = File(exists=True, desc='Yeo-7 network')
+    given = traits.List(File(exists=True), desc='further atlases, on the grayordinates of maps')
     density = traits.Str(desc='BIDS den label of the maps')
     mesh = traits.Str(desc='BIDS den label of the surfaces')
 
@@ -68,19 +71,32 @@ class GroupAtlas(SimpleInterface):
                 str(write_surface(cwd / f'{hemi}_{kind}.surf.gii', surface, name))
                 for (hemi, _), (name, surface) in zip(SIDES, means[kind].items(), strict=True)
             ]
-        if isdefined(self.inputs.label_files) and self.inputs.label_files:
-            winner, agreement = vote_labels(self.inputs.label_files, models)
-            labels = cwd / 'desikan.dlabel.nii'
-            self._results['desikan_killiany'] = str(
-                write_labels(labels, winner, 'Desikan-Killiany')
-            )
-            shares = write_maps(cwd / 'agreement.dscalar.nii', {'agreement': agreement}, models)
-            self._results['agreement'] = str(shares)
+        self._anatomy(models, cwd)
         networks = yeo_networks(models, means['midthickness'])
         self._results['yeo7'] = str(write_labels(cwd / 'yeo7.dlabel.nii', networks, 'Yeo-7'))
         self._results['density'] = models.density
         self._results['mesh'] = models.mesh
         return runtime
+
+    def _anatomy(self, models: BrainModels, cwd: Path) -> None:
+        """Write the given atlases; without a given Desikan-Killiany one, that of the vote."""
+        i = self.inputs
+        names = i.atlas_names if isdefined(i.atlas_names) else []
+        given = dict(zip(names, i.atlas_files if names else [], strict=True))
+        written = {
+            name: str(write_labels(cwd / f'{name}.dlabel.nii', place_labels(path, models), name))
+            for name, path in given.items()
+        }
+        voted = isdefined(i.label_files) and i.label_files
+        if 'DesikanKilliany' in written:
+            self._results['desikan_killiany'] = written.pop('DesikanKilliany')
+        elif voted:
+            winner, agreement = vote_labels(i.label_files, models)
+            labels = write_labels(cwd / 'desikan.dlabel.nii', winner, 'Desikan-Killiany')
+            shares = write_maps(cwd / 'agreement.dscalar.nii', {'agreement': agreement}, models)
+            self._results.update(desikan_killiany=str(labels), agreement=str(shares))
+        if written:
+            self._results['given'] = list(written.values())
 
 
 def mean_surface(paths: list[str]) -> Surface:
@@ -115,13 +131,51 @@ def vote_labels(paths: list[str], models: BrainModels) -> tuple[Labels, np.ndarr
     return Labels(winner, names, colours, models), agreement
 
 
+def place_labels(path: str, models: BrainModels) -> Labels:
+    """Place the labels of an atlas into the grayordinates of the maps; those without one get 0.
+
+    Raises
+    ------
+    InputError
+        The file is no label file, is on another mesh or grid, has keys without a name, or leaves
+        every grayordinate without a label.
+    """
+    labels = read_labels(Path(path))
+    keys = spread(labels, models, path)
+    voxels, own = ~models.is_surface, ~labels.models.is_surface
+    if labels.models.affine is not None and models.affine is not None:
+        if labels.models.volume_shape != models.volume_shape or not np.allclose(
+            labels.models.affine, models.affine, atol=1e-3
+        ):
+            raise InputError(f'{path} has voxels of another grid than the maps.')
+        grid = np.zeros(tuple(models.volume_shape or ()), np.int32)
+        grid[tuple(labels.models.voxel[own].T)] = labels.keys[own]
+        keys[voxels] = grid[tuple(models.voxel[voxels].T)]
+    names = {0: '???', **labels.names}
+    unknown = sorted(set(keys.tolist()) - set(names))
+    if unknown:
+        raise InputError(
+            f'{path} has the label keys {", ".join(map(str, unknown[:5]))}, to which its label '
+            'table gives no name.'
+        )
+    if not keys.any():
+        raise InputError(f'{path} has no label on the grayordinates of the maps.')
+    return Labels(keys, names, {0: (1.0, 1.0, 1.0, 0.0), **labels.colours}, models)
+
+
 def spread(labels: Labels, models: BrainModels, path: str) -> np.ndarray:
     """Place the labels of surface vertices into the grayordinates of `models`; 0 elsewhere."""
     keys = np.zeros(len(models), np.int32)
     for name in labels.models.surface_names:
-        if labels.models.n_vertices[name] != models.n_vertices.get(name):
-            raise InputError(f'{path} is on another mesh than the maps.')
-        whole = np.zeros(models.n_vertices[name], np.int32)
+        if name not in models.surface_names:
+            continue
+        found, wanted = labels.models.n_vertices[name], models.n_vertices[name]
+        if found != wanted:
+            raise InputError(
+                f'{path} is on another mesh than the maps: {found} vertices of {name} instead of '
+                f'{wanted}.'
+            )
+        whole = np.zeros(wanted, np.int32)
         source = labels.models.where(name)
         whole[labels.models.vertex[source]] = labels.keys[source]
         keys[models.where(name)] = whole[models.vertex[models.where(name)]]

@@ -31,15 +31,6 @@ WORDS = {
     'nogo_accuracy_drift': 'Change of NoGo accuracy, second half',
 }
 
-_METHODS = (
-    'Each row is the linear model of one analysis, with its participants, covariates and '
-    'contrast, applied to one measure: two-sided t-tests, not permutations; p Holm is corrected '
-    'over the measures of the analysis, not over the analyses. Analyses of a mean (not of a '
-    'difference) have no p where a mean of 0 is no question: response times and shares. Whoever '
-    "lacks a value is left out of the test of that measure. d' and the criterion have the "
-    'log-linear correction (0.5 added to the presses and 1 to the trials of each kind).'
-)
-
 
 @dataclass(frozen=True)
 class BehaviourSection:
@@ -49,26 +40,19 @@ class BehaviourSection:
     ----------
     summary : Table
         Mean and standard deviation of every measure, per group and session.
-    tests : Table, optional
-        The group analyses of every measure.
     flagged : Table, optional
         Sessions that break a validity rule, or of which this cannot be told.
-    words : tuple of str
-        How the tests were made.
     messages : tuple of str
         Whose behaviour is not known.
     """
 
     summary: Table
-    tests: Table | None = None
     flagged: Table | None = None
-    words: tuple[str, ...] = (_METHODS,)
     messages: tuple[str, ...] = ()
 
 
 def behaviour_section(
     table: pd.DataFrame,
-    tests: pd.DataFrame,
     people: pd.DataFrame,
     measures: Sequence[str],
     messages: Sequence[str] = (),
@@ -80,9 +64,6 @@ def behaviour_section(
     table : DataFrame
         One row per session: ``participant_id``, ``session_id`` (labels), the measures, ``valid``,
         ``invalid_reason``, and ``excluded`` (why the session is in no analysis; else missing).
-    tests : DataFrame
-        ``analysis``, ``contrast`` and the columns of
-        `ketbids.stats.behaviourtests.analyse_measures`.
     people : DataFrame
         Indexed by label; ``group`` is used if it is there.
     measures : sequence of str
@@ -102,13 +83,14 @@ def behaviour_section(
         ('', *columns),
         tuple(rows),
         (False, *[True] * len(columns)),
-        'Mean (standard deviation; n where it is not that of the heading)',
+        'Mean (standard deviation; n where it is not that of the heading); '
+        "d' and the criterion with the log-linear correction (0.5 added to the presses and 1 to "
+        'the trials of each kind)',
     )
     doubtful = table[table['invalid_reason'].notna()]
     shown = doubtful[['participant_id', 'session_id', 'invalid_reason', 'excluded']]
     return BehaviourSection(
         summary=summary,
-        tests=_tests(tests) if len(tests) else None,
         flagged=Table.from_frame(
             shown.replace('', None).rename(columns={'invalid_reason': 'reason'}),
             caption='Sessions in which the task may not have been done, or of which this cannot '
@@ -127,22 +109,3 @@ def _spread(values: pd.Series) -> str:
     spread = f'{found.std():.3f}' if len(found) > 1 else 'n/a'
     n = '' if len(found) == len(values) else f'; n = {len(found)}'
     return f'{found.mean():.3f} ({spread}{n})'.replace('-', '\N{MINUS SIGN}')
-
-
-def _tests(tests: pd.DataFrame) -> Table:
-    shown = tests.assign(
-        measure=tests['measure'].map(WORDS),
-        interval=[
-            f'{low:.3g} to {high:.3g}' if low == low else 'n/a'
-            for low, high in zip(tests['ci_low'], tests['ci_high'], strict=True)
-        ],
-    )
-    columns = ['analysis', 'measure', 'n', 'estimate', 'interval', 't', 'df', 'p', 'p_holm']
-    columns += ['not_available'] if tests['not_available'].notna().any() else []
-    return Table.from_frame(
-        shown[columns],
-        caption='Group analyses of behaviour',
-        headings={'interval': '95 % interval', 'p_holm': 'p Holm', 'not_available': 'why n/a'},
-        decimals={'n': 0, 't': 2, 'df': 1},
-        p_values=('p', 'p_holm'),
-    )

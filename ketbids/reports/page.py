@@ -11,14 +11,15 @@ from typing import Any
 
 from ketbids.errors import InputError
 from ketbids.reports.behaviourgroup import BehaviourSection
+from ketbids.reports.links import Link
 from ketbids.reports.rendering import ImageLoader, render
+from ketbids.reports.statisticspart import StatisticSection
 from ketbids.reports.tables import Table
 
 __all__ = [
     'AnalysisSection',
     'Direction',
     'GroupPage',
-    'Link',
     'Part',
     'ParticipantPage',
     'Picture',
@@ -241,14 +242,6 @@ class Direction:
 
 
 @dataclass(frozen=True)
-class Link:
-    """A file beside the page: its name for people and its path relative to the page."""
-
-    text: str
-    path: str
-
-
-@dataclass(frozen=True)
 class AnalysisSection:
     """One analysis on the group page.
 
@@ -309,10 +302,8 @@ class GroupPage:
         What participants did in the scanner.
     analyses : tuple of AnalysisSection
         In the order of the page.
-    associations : Table, optional
-        Regions against scores; its ``selection`` column says how independent the region is.
-    footnotes : tuple of str
-        Beneath the associations; circularity above all.
+    statistics : tuple of StatisticSection
+        Declared statistics of scores, behaviour and regions.
     links : tuple of Link
         Files beside the page.
     messages : tuple of str
@@ -326,8 +317,7 @@ class GroupPage:
     checks: Table | None = None
     behaviour: BehaviourSection | None = None
     analyses: tuple[AnalysisSection, ...] = ()
-    associations: Table | None = None
-    footnotes: tuple[str, ...] = ()
+    statistics: tuple[StatisticSection, ...] = ()
     links: tuple[Link, ...] = ()
     messages: tuple[str, ...] = ()
 

@@ -11,7 +11,14 @@ from ketbids.errors import KetbidsError
 from ketbids.io.inventory import Visit
 from ketbids.model import RunModel
 from ketbids.settings import Settings
-from ketbids.workflows.group import ATLAS_OUTPUTS, AnalysisPlan, init_analysis_wf, init_atlas_wf
+from ketbids.workflows.group import (
+    ATLAS_OUTPUTS,
+    PARCEL_OUTPUTS,
+    AnalysisPlan,
+    AtlasPlan,
+    init_analysis_wf,
+    init_atlas_wf,
+)
 from ketbids.workflows.outputs import init_ds_atlas_wf
 from ketbids.workflows.plugin import WatchedMultiProcPlugin
 from ketbids.workflows.visit import init_visit_wf
@@ -44,11 +51,8 @@ def init_group_wf(
     settings: Settings,
     plans: Sequence[AnalysisPlan],
     *,
-    map_file: Path,
+    atlas: AtlasPlan,
     maps_files: Mapping[str, Path],
-    surfaces: Mapping[str, Sequence[Path]],
-    labels: Sequence[Path],
-    stamp: str,
 ) -> pe.Workflow:
     """Describe the group once, then run every analysis.
 
@@ -56,36 +60,27 @@ def init_group_wf(
     ----------
     settings : Settings
     plans : sequence of AnalysisPlan
-    map_file : Path
-        Any map of the group.
+    atlas : AtlasPlan
     maps_files : mapping of str to Path
         Table of all maps, per first-level contrast.
-    surfaces : mapping of str to sequence of Path
-        Surfaces of all visits (see `init_atlas_wf`).
-    labels : sequence of Path
-        Desikan-Killiany labels, one file per participant.
-    stamp : str
-        Fingerprint of the maps.
     """
     workflow = pe.Workflow(name='group_wf', base_dir=str(settings.paths.work_dir))
     output_dir = str(settings.paths.output_dir)
     for contrast, maps_file in maps_files.items():
         atlas_wf = init_atlas_wf(
-            map_file=str(map_file),
+            atlas,
             maps_file=str(maps_file),
             output_dir=output_dir,
-            surfaces={key: [str(path) for path in paths] for key, paths in surfaces.items()},
-            labels=[str(path) for path in labels],
-            stamp=stamp,
             name=atlas_wf_names(contrast)[0],
         )
         ds_atlas_wf = init_ds_atlas_wf(
             output_dir=output_dir,
             contrast=contrast,
-            labels=bool(labels),
+            voted=atlas.voted,
+            given=tuple(atlas.atlases),
             name=atlas_wf_names(contrast)[1],
         )
-        fields = [*ATLAS_OUTPUTS, 'parcels']
+        fields = [*ATLAS_OUTPUTS, *PARCEL_OUTPUTS]
         analyses = [init_analysis_wf(settings, p) for p in plans if p.contrast == contrast]
         for destination in (ds_atlas_wf, *analyses):
             # A list for each: Nipype keeps it and changes it.

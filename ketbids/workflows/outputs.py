@@ -46,6 +46,7 @@ _ATLAS_TEXT = {
     'desikan_killiany': 'Desikan-Killiany label that most participants have, one vote each; '
     'the lowest key wins a tie.',
     'agreement': 'Share of the participants that have the Desikan-Killiany label of the group.',
+    'given': 'Labels of an atlas that was given, on the grayordinates of the maps.',
     'yeo7': 'Yeo-7 network; off the fs_LR 32k mesh, that of the nearest S1200 vertex.',
     'midthickness': 'Average of the surfaces of all visits. For pictures and positions only: its '
     'areas are too small.',
@@ -241,7 +242,12 @@ def init_ds_anatomy_wf(
 
 
 def init_ds_atlas_wf(
-    *, output_dir: str, contrast: str, labels: bool, name: str = 'ds_atlas_wf'
+    *,
+    output_dir: str,
+    contrast: str,
+    voted: bool,
+    given: tuple[str, ...] = (),
+    name: str = 'ds_atlas_wf',
 ) -> pe.Workflow:
     """Write what describes the group's maps: labels, their agreement, average surfaces.
 
@@ -249,31 +255,37 @@ def init_ds_atlas_wf(
     ----------
     output_dir : str
     contrast : str
-        First-level contrast of the table of parcels.
-    labels : bool
-        Whether participants have Desikan-Killiany labels.
+        First-level contrast of the tables of parcels.
+    voted : bool
+        Whether the participants voted on Desikan-Killiany labels.
+    given : tuple of str
+        Names of the atlases that were given.
 
     Inputs
     ------
-    midthickness, inflated, desikan_killiany, agreement, yeo7, density, mesh
+    midthickness, inflated, desikan_killiany, agreement, yeo7, given, density, mesh
         See `GroupAtlas`.
-    parcels
-        Mean of every map over every parcel.
+    parcels, about_parcels, laterality
+        See `ParcelMeans`.
     """
     workflow = pe.Workflow(name=name)
-    fields = ['desikan_killiany', 'agreement', 'yeo7', 'parcels', 'density', 'mesh']
-    fields += SURFACE_KINDS
+    fields = ['desikan_killiany', 'agreement', 'yeo7', 'given', 'density', 'mesh', 'areas']
+    fields += ['parcels', 'about_parcels', 'laterality', *SURFACE_KINDS]
     inputnode = pe.Node(niu.IdentityInterface(fields=fields), name='inputnode')
-    sinks = {
-        'desikan_killiany': {'suffix': 'dseg', 'atlas': 'DesikanKilliany'},
-        'yeo7': {'suffix': 'dseg', 'atlas': 'Yeo7'},
-        'agreement': {'suffix': 'agreement', 'atlas': 'DesikanKilliany'},
-    }
+    anatomy = 'DesikanKilliany'
+    sinks: dict[str, dict[str, Any]] = {'yeo7': {'atlas': 'Yeo7'}}
+    if voted or anatomy in given:
+        sinks['desikan_killiany'] = {'atlas': anatomy}
+    if voted:
+        sinks['agreement'] = {'atlas': anatomy, 'suffix': 'agreement'}
+    if further := [name for name in given if name != anatomy]:
+        sinks['given'] = {'atlas': further}
     for field, entities in sinks.items():
-        if not labels and field != 'yeo7':
-            continue
-        node = group_sink(f'ds_{field}', output_dir, space='fsLR', **entities)
-        node.inputs.meta_dict = {'Description': _ATLAS_TEXT[field]}
+        node = group_sink(
+            f'ds_{field}', output_dir, space='fsLR', **{'suffix': 'dseg', **entities}
+        )
+        text = 'given' if field == 'desikan_killiany' and not voted else field
+        node.inputs.meta_dict = {'Description': _ATLAS_TEXT[text]}
         workflow.connect(inputnode, 'density', node, 'den')
         workflow.connect(inputnode, field, node, 'in_file')
     for kind in SURFACE_KINDS:
@@ -282,9 +294,12 @@ def init_ds_atlas_wf(
         node.inputs.meta_dict = {'Description': _ATLAS_TEXT[kind]}
         workflow.connect(inputnode, 'mesh', node, 'den')
         workflow.connect(inputnode, kind, node, 'in_file')
-    ds_parcels = group_sink('ds_parcels', output_dir, contrast=contrast, suffix='parcels')
-    ds_parcels.inputs.meta_dict = column_descriptions('group_roi')
-    workflow.connect(inputnode, 'parcels', ds_parcels, 'in_file')
+    for table, columns in (('parcels', 'group_roi'), ('laterality', 'group_laterality')):
+        node = group_sink(f'ds_{table}', output_dir, contrast=contrast, suffix=table)
+        node.inputs.meta_dict = column_descriptions(columns)
+        workflow.connect(inputnode, table, node, 'in_file')
+        if table == 'parcels':
+            workflow.connect(inputnode, 'about_parcels', node, 'sidecars')
     return workflow
 
 
@@ -295,10 +310,10 @@ def init_ds_analysis_wf(
     contrast: str,
     metadata: Mapping[str, Any],
     directions: tuple[str, ...],
-    associations: bool,
+    leave_one_out: bool = False,
     name: str = 'ds_analysis_wf',
 ) -> pe.Workflow:
-    """Write the maps, tables and figure of one analysis.
+    """Write the maps, tables, regions and figure of one analysis.
 
     Inputs
     ------
@@ -306,18 +321,19 @@ def init_ds_analysis_wf(
         Maps of `GroupTest`.
     density
         BIDS den label.
-    design, excluded, participants, clusters, nullmax, roi, associations, summary, figure
+    design, excluded, participants, clusters, nullmax, summary, figure
         Files.
+    roi, about_roi, roi_labels, about_roi_labels
+        See `SignificantRegions`.
+    loo, about_loo
+        See `LeaveOneOut`; with `leave_one_out` only.
     """
     workflow = pe.Workflow(name=name)
     tables = ['design', 'excluded', 'participants', 'clusters', 'nullmax', 'roi']
-    tables += ['associations'] if associations else []
-    inputnode = pe.Node(
-        niu.IdentityInterface(
-            fields=['plain', 'pos', 'neg', 'density', 'summary', 'figure', *tables]
-        ),
-        name='inputnode',
-    )
+    tables += ['loo'] if leave_one_out else []
+    fields = ['plain', 'pos', 'neg', 'density', 'summary', 'figure', *tables]
+    fields += ['about_roi', 'about_loo', 'roi_labels', 'about_roi_labels']
+    inputnode = pe.Node(niu.IdentityInterface(fields=fields), name='inputnode')
     common = {'node': node, 'contrast': contrast}
     for group in ('plain', *directions):
         statistics = PLAIN if group == 'plain' else DIRECTED
@@ -333,6 +349,15 @@ def init_ds_analysis_wf(
         ds_table = group_sink(f'ds_{table}', output_dir, suffix=table, **common)
         ds_table.inputs.meta_dict = column_descriptions(f'group_{table}')
         workflow.connect(inputnode, table, ds_table, 'in_file')
+        if table in ('roi', 'loo'):
+            workflow.connect(inputnode, f'about_{table}', ds_table, 'sidecars')
+    ds_labels = group_sink('ds_roi_labels', output_dir, space='fsLR', desc='roi', **common)
+    ds_labels.inputs.trait_set(suffix='dseg', optional=True)
+    workflow.connect([
+        (inputnode, ds_labels, [
+            ('roi_labels', 'in_file'), ('about_roi_labels', 'sidecars'), ('density', 'den'),
+        ]),
+    ])  # fmt: skip
     for field, suffix in (('summary', 'summary'), ('figure', 'figure')):
         ds_file = group_sink(f'ds_{field}', output_dir, suffix=suffix, **common)
         workflow.connect(inputnode, field, ds_file, 'in_file')

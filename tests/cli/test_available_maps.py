@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from ketbids.cli.planning import available_maps
+from ketbids.cli.planning import available_maps, scanned_visits
 from ketbids.errors import InputError
 from ketbids.io.files import write_json
 from ketbids.model import load_model
@@ -63,3 +63,23 @@ def test_the_filter_leaves_nothing(group):
         group(('sub-01_task-carit', '91k'), filters={'subject': '02'})
     # What tells runs apart says nothing of maps of a whole visit.
     assert len(group(filters={'run': '2', 'direction': 'LR'})) == 1
+
+
+def test_visits_were_scanned_if_there_are_events_images_or_maps(dataset, group):
+    group(('sub-01_task-carit', '91k'))
+    for who, name in (('02', 'events.tsv'), ('03', 'bold.nii.gz'), ('04', 'sbref.nii.gz')):
+        touch(dataset / 'bids' / f'sub-{who}' / 'func' / f'sub-{who}_task-carit_{name}')
+    (dataset / 'bids' / 'sub-05').mkdir()
+    touch(dataset / 'out' / 'sub-05' / 'func' / f'sub-05_task-carit_{END.format("91k")}')
+    made, model = settings(dataset, 'group'), load_model()
+    maps = available_maps(made, model, [])
+    found = scanned_visits(made, model, maps)
+    # sub-05 has a map of a visit that the participant level did not finish.
+    assert found.to_dict('split')['data'] == [
+        ['01', '', 'yes'],
+        ['02', '', 'no'],
+        ['03', '', 'no'],
+        ['05', '', 'no'],
+    ]
+    some = replace(made, selection=replace(made.selection, participants=('02', '05')))
+    assert scanned_visits(some, model, maps)['participant_id'].tolist() == ['02', '05']

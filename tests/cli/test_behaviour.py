@@ -1,4 +1,4 @@
-"""Behaviour at the group level: who did the task, the table of all sessions, the tests."""
+"""Behaviour at the group level: who did the task, the table of all sessions, statistics."""
 
 import json
 from dataclasses import replace
@@ -12,12 +12,14 @@ from ketbids.cli.behaviour import collect_behaviour, report_behaviour
 from ketbids.cli.dataset import record_path
 from ketbids.cli.main import main
 from ketbids.cli.planning import plan_analyses
+from ketbids.cli.statistics import StatisticSource, run_statistics
 from ketbids.errors import InputError
 from ketbids.io.bids import Exclusion
 from ketbids.io.files import write_json
 from ketbids.io.tables import read_table, write_table
 from ketbids.model import default_model_path, load_model
-from ketbids.stats.behaviour import measures_to_test, performance_table
+from ketbids.stats.behaviour import performance_table
+from ketbids.stats.clinical.specs import LinearStatistic, Outcome
 from ketbids.stats.eventrules import ValidityRules
 from tests.cli.test_eventshifts import save
 from tests.workflows.studies import settings
@@ -96,16 +98,11 @@ def report(root, exclusions=(), *, maps=MAPS, **rules):
     everything = [*exclusions, *found.not_done]
     section = report_behaviour(made, chosen, found, everything, PEOPLE, maps)
     folder = root / 'out' / 'group'
-    return section, *(read_table(folder / f'group_behaviour{end}.tsv') for end in ('', '_tests'))
-
-
-def number_in(tests, analysis):
-    rows = tests[(tests['analysis'] == analysis) & (tests['measure'] == 'dprime')]
-    return rows['n'].item()
+    return section, read_table(folder / 'group_behaviour.tsv')
 
 
 def test_one_row_per_session(study):
-    _, table, _ = report(study)
+    _, table = report(study)
     assert len(table) == 18
     assert table['participant_id'].iloc[:3].tolist() == ['sub-01', 'sub-02', 'sub-02']
     assert table['session_id'].iloc[:3].tolist() == ['ses-TP1', 'ses-TP1', 'ses-TP2']
@@ -115,45 +112,22 @@ def test_one_row_per_session(study):
     assert list(dictionary) == list(table.columns)
 
 
-def test_analyses_of_the_model_file_are_made_of_every_measure(study):
-    _, table, tests = report(study)
-    measures = list(measures_to_test(MODEL.run.events.stimuli))
-    assert tests['analysis'].unique().tolist() == [a.name for a in MODEL.analyses]
-    for _, rows in tests.groupby('analysis'):
-        assert rows['measure'].tolist() == measures
-    assert (tests['p'].isna() == tests['not_available'].notna()).all()
-    paired = tests[tests['analysis'] == 'pairedTP1TP2'].set_index('measure')
-    wide = table.pivot_table(
-        index='participant_id', columns='session_id', values='rt_correct_go_mean'
-    ).dropna()
-    expected = stats.ttest_rel(wide['ses-TP1'], wide['ses-TP2'])
-    assert paired.loc['rt_correct_go_mean', 't'] == pytest.approx(expected.statistic)
-    assert paired.loc['rt_correct_go_mean', 'p'] == pytest.approx(expected.pvalue)
-    assert paired.loc['rt_correct_go_mean', 'p_holm'] < 0.05
-    assert number_in(tests, 'hcVsTrd') == 12
-    unmade = tests[tests['analysis'] == 'pairedTP1TP3']
-    assert unmade['not_available'].str.startswith('0 participants are left').all()
-
-
 def test_who_did_not_do_the_task_is_flagged_and_stays(study):
-    section, table, tests = report(study)
+    section, table = report(study)
     assert table['valid'].tolist().count(False) == 1
     assert table.loc[1, 'invalid_reason'] == '0 correct NoGo trials of 25, fewer than 10'
     assert table['excluded'].isna().all()
     assert section.flagged.rows == (
         ('02', 'TP1', '0 correct NoGo trials of 25, fewer than 10', 'n/a'),
     )
-    assert number_in(tests, 'hcVsTrd') == 12
 
 
 def test_the_model_file_can_exclude_who_did_not_do_the_task(study):
-    section, table, tests = report(study, exclude=True)
+    section, table = report(study, exclude=True)
     reason = 'the task was not done: 0 correct NoGo trials of 25, fewer than 10'
     assert table.loc[1, 'excluded'] == reason
     assert table['excluded'].notna().sum() == 1
     assert section.flagged.rows[0][-1] == reason
-    assert number_in(tests, 'hcVsTrd') == 11
-    assert number_in(tests, 'pairedTP1TP2') == 5
 
 
 def test_the_reason_is_in_the_analyses_of_maps(study):
@@ -178,18 +152,46 @@ def test_the_reason_is_in_the_analyses_of_maps(study):
     assert 'the task was not done' in left['reason']
 
 
+def test_statistics_are_made_of_the_sessions_that_did_the_task(study):
+    statistic = LinearStatistic(
+        'change',
+        outcome=Outcome(behaviour=('nogo_accuracy', 'rt_correct_go_mean')),
+        formula='age',
+        value=('TP1', 'TP2'),
+    )
+    made, chosen = settings(study, 'group'), replace(model(exclude=True), statistics=(statistic,))
+    line = Exclusion('04', '', '', 'fell asleep')
+    found = collect_behaviour(made, chosen, [line])
+    patients = PEOPLE[PEOPLE['group'] == 'TRD']
+    visits = MAPS[['participant_id', 'session_id']].assign(has_map='yes')
+    source = StatisticSource(patients, visits, [line, *found.not_done], found)
+
+    assert run_statistics(made, chosen, ['change'], source, verbosity=0) == {}
+
+    folder = study / 'out' / 'group' / 'statistics'
+    times = found.table.pivot_table('rt_correct_go_mean', 'participant_id', 'session_id')
+    pairs = times.loc[['06', '08', '10', '12']]
+    change = stats.linregress(PEOPLE.loc[pairs.index, 'age'], pairs['TP1'] - pairs['TP2'])
+    terms = read_table(folder / 'change_terms.tsv').set_index('outcome')
+    assert terms.loc['rt_correct_go_mean', 'p'] == pytest.approx(change.pvalue)
+    lost = read_table(folder / 'change_missing.tsv')
+    assert set(zip(lost['participant_id'], lost['reason'], strict=True)) == {
+        ('sub-02', 'excluded: the task was not done: 0 correct NoGo trials of 25, fewer than 10'),
+        ('sub-04', 'excluded: fell asleep'),
+    }
+
+
 def test_rules_are_those_of_the_group_call(study):
-    _, table, _ = report(study, correct_nogo=25, go_accuracy=None)
+    _, table = report(study, correct_nogo=25, go_accuracy=None)
     assert table['valid'].tolist().count(False) == 18 - (table['n_commissions'] == 0).sum()
-    _, table, _ = report(study, correct_nogo=None, go_accuracy=None)
+    _, table = report(study, correct_nogo=None, go_accuracy=None)
     assert table['valid'].isna().all()
 
 
-def test_listed_exclusions_are_in_the_table_and_in_no_test(study):
+def test_listed_exclusions_are_in_the_table(study):
     line = Exclusion('01', 'TP1', '', 'fell asleep')
-    _, table, tests = report(study, [line], exclude=True)
+    _, table = report(study, [line], exclude=True)
     assert table.loc[0, 'excluded'] == 'fell asleep'
-    assert number_in(tests, 'hcVsTrd') == 10
 
 
 def test_whose_behaviour_is_missing_is_said(study):
@@ -197,7 +199,7 @@ def test_whose_behaviour_is_missing_is_said(study):
     path.unlink()
     put(study, '13', 'TP1', session(np.random.default_rng(0)), finished=False)
     (study / 'bids' / 'sub-13').mkdir()
-    section, table, _ = report(study)
+    section, table = report(study)
     assert section.messages == (
         'The participant level did not finish, and behaviour is not used, of '
         'sub-13_ses-TP1_task-carit.',
@@ -240,14 +242,14 @@ def test_no_table_at_all(tmp_path):
 
 def test_nothing_is_written_twice(study):
     report(study)
-    path = study / 'out' / 'group' / 'group_behaviour_tests.tsv'
+    path = study / 'out' / 'group' / 'group_behaviour.tsv'
     before = path.stat().st_mtime_ns
     report(study)
     assert path.stat().st_mtime_ns == before
 
 
 def test_page_has_means_by_group_and_session(study):
-    section, table, _ = report(study)
+    section, table = report(study)
     assert section.summary.columns == ('', 'HC TP1 (n = 6)', 'TRD TP1 (n = 6)', 'TRD TP2 (n = 6)')
     accuracy = next(row for row in section.summary.rows if row[0] == 'NoGo accuracy')
     late = table.loc[table['session_id'] == 'ses-TP2', 'nogo_accuracy']
@@ -305,29 +307,6 @@ def test_who_is_excluded_by_behaviour_has_no_map_in_the_group(command, dataset, 
     assert 'No contrast map is left: each is excluded' in said.err
 
 
-def test_other_analyses_keep_their_rows(study):
-    """Jobs of an array with one analysis each write one and the same table."""
-    report(study)
-    path = study / 'out' / 'group' / 'group_behaviour_tests.tsv'
-    whole = path.read_bytes()
-    for name in ('meanAll', 'hcVsTrd'):
-        made = settings(study, 'group')
-        made = replace(made, group=replace(made.group, analyses=(name,)))
-        found = collect_behaviour(made, MODEL, [])
-        report_behaviour(made, MODEL, found, [], PEOPLE, MAPS)
-        assert path.read_bytes() == whole
-
-
-def test_means_of_times_and_shares_are_not_tested_against_zero(study):
-    _, _, tests = report(study)
-    means = tests[tests['analysis'] == 'meanHC'].set_index('measure')
-    assert pd.isna(means.loc['rt_correct_go_mean', 'p'])
-    assert means.loc['rt_correct_go_mean', 'ci_low'] > 0.3
-    assert 'no question' in means.loc['accuracy', 'not_available']
-    assert means.loc['dprime', 'p'] < 0.001
-    assert (means['p_holm'].notna() == means['p'].notna()).all()
-
-
 def test_tables_of_another_model_are_removed(study, caplog):
     report(study)
     folder = study / 'out' / 'group'
@@ -357,7 +336,7 @@ def test_misspelt_types_are_flagged_in_the_group(study, caplog):
     trials['responded'] = trials['responded'].where(~odd, None)
     put(study, '01', 'TP1', trials)
     with caplog.at_level('WARNING', 'ketbids'):
-        section, table, _ = report(study, exclude=True)
+        section, table = report(study, exclude=True)
     assert table.loc[0, 'n_unmatched'] == 10
     assert pd.isna(table.loc[0, 'valid'])
     assert pd.isna(table.loc[0, 'excluded'])

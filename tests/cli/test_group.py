@@ -2,32 +2,14 @@
 
 import os
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from ketbids.cli.dataset import record_path
 from ketbids.cli.main import main
-from ketbids.cli.planning import score_values
-from ketbids.errors import InputError
 from ketbids.io.files import write_json
-from ketbids.model import load_model
 from tests.interfaces.palm_programs import program
 
 MAP = 'space-fsLR_den-0k_contrast-nogoVsGo_stat-effect_statmap.dscalar.nii'
-
-
-def test_scores_are_columns_or_derived():
-    people = pd.DataFrame(
-        {'hdrs_TP1': [20.0, 10, np.nan], 'hdrs_TP3': [5.0, 10, 3], 'age': [30, 40, 50]},
-        index=['sub-01', 'sub-02', 'sub-03'],
-    )
-    model = load_model()
-    assert score_values('age', model, people).tolist() == [30, 40, 50]
-    change = score_values('hdrs_change', model, people)
-    np.testing.assert_array_equal(change, [75, 0, np.nan])
-    with pytest.raises(InputError, match='no score weight'):
-        score_values('weight', model, people)
 
 
 @pytest.fixture
@@ -122,3 +104,52 @@ def test_palm_by_a_relative_path_is_found_from_other_folders(study, monkeypatch)
     path = program(study / 'bin', '#!/bin/sh\n')
     assert run(study, '--engine', 'palm') == 3  # one map is too few
     assert os.environ['KETBIDS_PALM'] == str(path)
+
+
+def test_a_statistic_by_its_name(study, capsys):
+    """It needs neither an analysis nor a second person."""
+    assert run(study, '--analysis', 'flow') == 0
+    text = capsys.readouterr().out
+    assert 'Statistics: 1 to do, 0 done before, 0 that cannot be made.' in text
+    assert '1 of 1 analysis done, 0 failed' in text
+    group = study / 'out' / 'group'
+    assert (group / 'statistics' / 'flow_flow.tsv').is_file()
+    assert '## flow' in (group / 'group_methods.md').read_text()
+    assert (group / 'group_missing.tsv').is_file()
+    assert 'flow_flow.tsv' in (study / 'out' / 'group.html').read_text()
+    assert run(study, '--analysis', 'flow') == 0
+    assert 'Statistics: 0 to do, 1 done before' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('names', 'code'), [(['remission'], 3), (['flow', 'remission'], 1)])
+def test_a_statistic_without_people_says_so(study, capsys, names, code):
+    assert run(study, '--analysis', *names) == code
+    text = capsys.readouterr().out
+    assert 'remission failed: ' in text
+    assert f'{len(names) - 1} of {"2 analyses" if code == 1 else "1 analysis"} done' in text
+    assert 'remission failed' in (study / 'out' / 'group.html').read_text()
+    assert not (study / 'out' / 'group' / 'statistics' / 'remission.json').exists()
+
+
+def test_a_name_that_is_neither(study, capsys):
+    assert run(study, '--analysis', 'flow', 'nobody') == 3
+    words = capsys.readouterr().err
+    assert 'has no analysis nobody; it has ' in words
+    assert ', and the statistics flow, table1, ' in words
+
+
+def test_a_dry_run_lists_statistics(study, capsys):
+    assert run(study, '--dry-run', '--analysis', 'hdrsOverTime', 'hdrsChange', 'flow') == 0
+    lines = capsys.readouterr().out.splitlines()
+    (start,) = [i for i, line in enumerate(lines) if line.startswith('Statistics after that')]
+    assert lines[start].endswith(': 3')
+    flow, hdrs, change = lines[start + 1 : start + 4]
+    assert flow.startswith('  flow: flow of participants by group over TP1, TP2, TP3; where ')
+    assert (
+        hdrs
+        == "  hdrsOverTime: mixed of hdrs over TP1, TP2, TP3, by time (csh); where group == 'TRD'"
+    )
+    assert change.startswith('  hdrsChange: correlation of nogoVsGo in regions (significant in ')
+    assert ' with hdrs_change, adjusted for age, sex; where ' in change
+    assert 'Nothing was written.' in lines[-1]
+    assert not (study / 'out' / 'group').exists()

@@ -134,6 +134,10 @@ def test_palm_has_one_thread():
         (('--connectivity', '8'), 'invalid choice'),
         (('--partic', '01'), 'unrecognized arguments'),
         (('--unknown',), 'unrecognized arguments'),
+        (('--atlas', 'a.dlabel.nii'), "'a.dlabel.nii' is not NAME=FILE"),
+        (('--atlas', 'my atlas=a.dlabel.nii'), 'is not NAME=FILE with a name of letters'),
+        (('--atlas', 'own='), 'the path is empty'),
+        (('--atlas', 'Yeo7=a.dlabel.nii'), 'Yeo7 is an atlas that ketbids makes itself'),
     ],
 )
 def test_wrong_usage(arguments, words):
@@ -146,6 +150,27 @@ def test_wrong_usage(arguments, words):
 def test_wrong_positionals(arguments):
     with pytest.raises(UsageError):
         parse_arguments(arguments)
+
+
+def test_atlases(config):
+    arguments = (
+        '--atlas',
+        'own=a.dlabel.nii',
+        'other=/b=c.dlabel.nii',
+        '--atlas',
+        'x=d.dlabel.nii',
+    )
+    expected = (
+        ('own', Path('a.dlabel.nii').absolute()),
+        ('other', Path('/b=c.dlabel.nii')),
+        ('x', Path('d.dlabel.nii').absolute()),
+    )
+    assert resolve(*arguments).group.atlases == expected
+    assert resolve().group.atlases == ()
+    configured = config('atlas = ["own=a.dlabel.nii", "other=/b=c.dlabel.nii"]')
+    assert resolve(*configured).group.atlases == expected[:2]
+    with pytest.raises(UsageError, match='--atlas: own is given 2 times'):
+        resolve('--atlas', 'own=a', 'own=b')
 
 
 def test_configuration_file(config):

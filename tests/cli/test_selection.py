@@ -2,7 +2,7 @@
 
 import pytest
 
-from ketbids.cli.selection import with_runs_in_maps
+from ketbids.cli.selection import with_runs_in_maps, with_sessions_without_runs
 from ketbids.io.bids import Exclusion
 from ketbids.io.files import write_json
 from tests.io.trees import touch
@@ -48,3 +48,32 @@ def test_a_session_fitted_with_an_excluded_run_is_excluded(maps, session, run):
 )
 def test_other_lines_add_nothing(maps, line):
     assert with_runs_in_maps(maps, [line], ['carit']) == [line]
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Two sessions of two runs each, one of them without events."""
+    for when in ('TP1', 'TP2'):
+        for name in ('run-1_events.tsv', 'run-02_bold.nii.gz'):
+            stem = f'bids/sub-01/ses-{when}/func/sub-01_ses-{when}_task-carit'
+            touch(tmp_path / f'{stem}_{name}')
+    return settings(tmp_path, 'group')
+
+
+def test_a_session_of_which_every_run_is_excluded_is_excluded(raw):
+    lines = [
+        Exclusion('01', 'TP1', '1', 'noise'),
+        Exclusion('01', 'TP1', '2', 'slept'),
+        Exclusion('01', 'TP2', '1', 'noise'),
+    ]
+    found = with_sessions_without_runs(raw, lines, ['carit'])
+    assert found == [*lines, Exclusion('01', 'TP1', '', 'noise; slept')]
+    assert with_sessions_without_runs(raw, found, ['carit']) == found
+
+
+def test_a_session_that_is_excluded_already_has_no_other_line(raw):
+    lines = [Exclusion('01', '', '1', 'a'), Exclusion('01', '', '2', 'a')]
+    found = with_sessions_without_runs(raw, [*lines, Exclusion('01', 'TP1', '', 'b')], ['carit'])
+    assert found[3:] == [Exclusion('01', 'TP2', '', 'a')]
+    whole = [Exclusion('01', '', '', 'moved')]
+    assert with_sessions_without_runs(raw, whole, ['carit']) == whole

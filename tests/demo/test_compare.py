@@ -49,16 +49,15 @@ class Results:
     def correlate(self, **changes):
         rows = [
             (roi, selection, values, 12, changes.get(f'{roi}_{values}', -0.6), 0.04)
-            for roi in ('L_precentral', 'R_precentral')
+            for roi in ('L_precentralGyrus', 'R_precentralGyrus')
             for selection in ('independent', 'direct')
             for values in ('baseline', 'acute', 'serial')
         ]
-        table = pd.DataFrame(rows, columns=['roi', 'selection', 'values', 'n', 'r', 'p'])
+        table = pd.DataFrame(rows, columns=['outcome', 'selection', 'values', 'n', 'r', 'p'])
         table.loc[table['selection'] == 'direct', 'r'] = 0.9
-        node = self.group / 'node-remitterChange'
-        table.to_csv(
-            node / 'node-remitterChange_contrast-nogoVsGo_associations.tsv', sep='\t', index=False
-        )
+        folder = self.group / 'statistics'
+        folder.mkdir(exist_ok=True)
+        table.to_csv(folder / 'hdrsChange_correlations.tsv', sep='\t', index=False)
 
 
 @pytest.fixture
@@ -78,7 +77,7 @@ def test_as_planted(results):
     assert rows.loc[('pairedTP1TP3', 'pos'), 'dice'] > 0.99
     assert rows.loc[('remitterChange', 'neg'), 'peak_inside']
     assert rows['required'].sum() == 4
-    assert (found.associations['r'] == -0.6).all()
+    assert (found.correlations['r'] == -0.6).all()
     text = render(found)
     assert text.splitlines()[-1] == 'All that is required was found as planted.'
     assert max(map(len, text.splitlines())) <= 100
@@ -132,15 +131,15 @@ def test_too_little_overlap_is_a_failure(results):
 
 @pytest.mark.parametrize('wrong', [0.3, 0.0, np.nan])
 def test_a_correlation_of_the_wrong_sign_is_a_failure(results, wrong):
-    results.correlate(R_precentral_acute=wrong)
+    results.correlate(R_precentralGyrus_acute=wrong)
     (failure,) = outcome(results).failures
-    assert failure.startswith('R_precentral, acute')
+    assert failure.startswith('R_precentralGyrus, acute')
 
 
 def test_absent_results_are_failures(results):
-    node = results.group / 'node-remitterChange'
-    for path in node.iterdir():
-        path.unlink()
+    for folder in ('node-remitterChange', 'statistics'):
+        for path in (results.group / folder).iterdir():
+            path.unlink()
     failures = outcome(results).failures
     assert sum('no correlation' in failure for failure in failures) == 6
     assert any('remitterChange has no results' in failure for failure in failures)

@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 
 from ketbids.errors import InputError
-from ketbids.interfaces.atlas import GroupAtlas, mean_surface, spread, vote_labels
+from ketbids.interfaces.atlas import (
+    GroupAtlas,
+    mean_surface,
+    place_labels,
+    spread,
+    vote_labels,
+)
 from ketbids.io.cifti import read_labels, read_maps
 from ketbids.io.surfaces import read_surface
+from ketbids.stats.brainmodels import BrainModels
 from tests.interfaces.files import BrainFiles
-from tests.stats.small_brain import LEFT, RIGHT, SmallBrain
+from tests.stats.small_brain import LEFT, PALLIDUM, PUTAMEN, RIGHT, STEM, SmallBrain
 
 NAMES = {0: '???', 1: 'L_a', 2: 'L_b', 3: 'R_a'}
 
@@ -69,6 +76,66 @@ def test_without_labels_there_is_no_vote(inputs):
     found = GroupAtlas(**inputs).run().outputs
     assert not isinstance(found.desikan_killiany, str)
     assert Path(found.yeo7).is_file()
+
+
+def test_given_labels_stand_in_for_the_vote(brain, inputs):
+    vote = brain.labels('vote', cortex(brain), NAMES)
+    given = brain.labels('given', cortex(brain, 2, 2), NAMES)
+    own = brain.labels('own', cortex(brain, 3), NAMES)
+    found = GroupAtlas(
+        **inputs,
+        label_files=[vote],
+        atlas_names=['own', 'DesikanKilliany'],
+        atlas_files=[own, given],
+    )
+    outputs = found.run().outputs
+    assert read_labels(Path(outputs.desikan_killiany)).keys[:3].tolist() == [2, 2, 1]
+    assert not isinstance(outputs.agreement, str)
+    (placed,) = outputs.given
+    assert read_labels(Path(placed)).keys[:3].tolist() == [3, 1, 1]
+
+
+def voxels_only(brain, shift=0):
+    """The structures of the voxels in another order, maybe on a grid that is moved by mm."""
+    models, names = brain.models, (STEM, PALLIDUM, PUTAMEN)
+    order = np.concatenate([np.arange(len(models))[models.where(name)] for name in names])
+    affine = models.affine.copy()
+    affine[0, 3] += shift
+    moved = BrainModels(
+        names,
+        np.repeat([0, 1, 2], len(order) // 3).astype(np.int16),
+        models.vertex[order],
+        models.voxel[order],
+        {},
+        affine,
+        models.volume_shape,
+    )
+    return moved, order
+
+
+def test_voxels_of_an_atlas_are_placed_by_their_index(brain):
+    models, order = voxels_only(brain)
+    keys = np.arange(len(brain.models)) % 3 + 1
+    path = brain.labels('voxels', keys[order], NAMES, models)
+    placed = place_labels(path, brain.models)
+    voxels = ~brain.models.is_surface
+    np.testing.assert_array_equal(placed.keys[voxels], keys[voxels])
+    assert not placed.keys[~voxels].any()
+    moved, _ = voxels_only(brain, shift=1)
+    path = brain.labels('moved', keys[order], NAMES, moved)
+    with pytest.raises(InputError, match=r'moved\.dlabel\.nii has voxels of another grid'):
+        place_labels(path, brain.models)
+
+
+def test_labels_that_cannot_be_used_are_refused(brain):
+    path = brain.labels('keys', cortex(brain, 9), NAMES)
+    with pytest.raises(InputError, match=r'keys\.dlabel\.nii has the label keys 9, to which'):
+        place_labels(path, brain.models)
+    path = brain.labels('none', 0 * cortex(brain), NAMES)
+    with pytest.raises(InputError, match=r'none\.dlabel\.nii has no label on the grayordinates'):
+        place_labels(path, brain.models)
+    with pytest.raises(InputError, match=r'effect\.dscalar\.nii is not a dense label'):
+        place_labels(brain.map('effect', 1.0), brain.models)
 
 
 def test_a_surface_of_another_mesh_is_named(brain, tmp_path):

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from ketbids.errors import InputError
+from ketbids.reports.links import Link
 from ketbids.reports.page import (
     AnalysisSection,
     Direction,
     GroupPage,
-    Link,
     Part,
     ParticipantPage,
     Picture,
@@ -97,8 +97,6 @@ def group():
         methods=(HOSTILE,),
         participants=table,
         analyses=(analysis, bare),
-        associations=table,
-        footnotes=(HOSTILE,),
         links=(Link('x', 'javascript:alert(1)'),),
         messages=(HOSTILE,),
     )

@@ -64,6 +64,8 @@ def settings(root: Path, level: str = 'participant', **changes) -> Settings:
             joint='minp',
             connectivity=6,
             within_structure=False,
+            atlases=(),
+            leave_one_out=False,
         ),
         resources=section(ResourceSettings, nprocs=2, omp_nthreads=1, mem_mb=4000),
     )
@@ -105,7 +107,7 @@ def visit(
     return Visit(participant, session, 'carit', tuple(found))
 
 
-def plan(root: Path, name: str = 'meanHC', *, associations: bool = False, **changes):
+def plan(root: Path, name: str = 'meanHC', **changes):
     values = {
         'name': name,
         'contrast': 'nogoVsGo',
@@ -121,6 +123,4 @@ def plan(root: Path, name: str = 'meanHC', *, associations: bool = False, **chan
         'atlas': 'DesikanKilliany',
         'metadata': {'Analysis': 'words'},
     }
-    if associations:
-        values |= {'scores': {'sub-01': 1.0}, 'definitions': {'acute': ('TP1', 'TP2')}}
     return AnalysisPlan(**{**values, **changes})

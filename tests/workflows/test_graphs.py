@@ -15,6 +15,7 @@ from ketbids.model import load_model
 from ketbids.stats.autoregression import NOISE_FWHM
 from ketbids.studymodel import RunContrast
 from ketbids.workflows.base import init_group_wf, init_participant_wf
+from ketbids.workflows.group import AtlasPlan
 from tests.workflows.studies import plan, settings, touch, visit
 
 MODEL = load_model()
@@ -229,29 +230,32 @@ def test_a_setting_changes_its_own_node(tmp_path, change, changed):
     assert names <= changed | said
 
 
-def group(root, plans, *, labels=True, **changes):
+def group(root, plans, *, labels=True, atlases=(), **changes):
     surfaces = {
-        kind: [touch(root / f'{n}_{kind}.surf.gii') for n in range(3)]
+        kind: tuple(touch(root / f'{n}_{kind}.surf.gii') for n in range(3))
         for kind in ('L_midthickness', 'R_midthickness', 'L_inflated', 'R_inflated')
     }
     workflow = init_group_wf(
         settings(root, 'group', **changes),
         plans,
-        map_file=touch(root / 'map.dscalar.nii'),
+        atlas=AtlasPlan(
+            map_file=touch(root / 'map.dscalar.nii'),
+            surfaces=surfaces,
+            stamp='maps',
+            labels=(touch(root / 'a.dlabel.nii'),) if labels else (),
+            atlases={name: touch(root / f'{name}.dlabel.nii') for name in atlases},
+            declared={'front': {'atlas': 'Yeo7', 'labels': ['L_Default']}},
+        ),
         maps_files={p.contrast: p.maps_file for p in plans},
-        surfaces=surfaces,
-        labels=[touch(root / 'a.dlabel.nii')] if labels else [],
-        stamp='maps',
     )
     return expand(workflow)
 
 
 @pytest.mark.parametrize('tails', ['two', 'each', 'positive'])
-@pytest.mark.parametrize('associations', [True, False])
-def test_group_level(tmp_path, tails, associations):
+def test_group_level(tmp_path, tails):
     plans = [
         plan(tmp_path, 'meanHC'),
-        plan(tmp_path, 'hcVsTrd', scheme='permutations', associations=associations),
+        plan(tmp_path, 'hcVsTrd', scheme='permutations', minimum_size=20.0),
         plan(tmp_path, 'meanHC', contrast='correctGo'),
     ]
     graph, nodes = group(tmp_path, plans, tails=tails, permutations=77, seed=3, min_coverage=0.75)
@@ -269,9 +273,10 @@ def test_group_level(tmp_path, tails, associations):
         sinks = [f for f in nodes if f.startswith(f'{start}.ds_analysis_wf')]
         maps = {f.rsplit('_', 1)[1] for f in sinks} & {'plain', 'pos', 'neg'}
         assert maps == ({'plain', 'pos'} if tails == 'positive' else {'plain', 'pos', 'neg'})
-        has = f'{start}.associations_wf.associate' in nodes
-        assert has == bool(p.definitions)
-        assert any(f.endswith('.ds_associations') for f in sinks) == has
+        roi = nodes[f'{start}.test_wf.roi'].inputs
+        assert (roi.atlas, roi.minimum_size) == (p.atlas, p.minimum_size)
+        assert (roi.selected_by, roi.maps_file) == (p.name, str(p.maps_file))
+        assert {'ds_roi', 'ds_roi_labels'} <= {f.rsplit('.', 1)[1] for f in sinks}
         for name in sinks:
             assert nodes[name].inputs.node == p.name
             assert nodes[name].inputs.contrast == p.contrast
@@ -309,7 +314,30 @@ def test_nothing_is_written_of_labels_that_nobody_has(tmp_path):
         assert {'ds_desikan_killiany', 'ds_agreement'} & written == (
             {'ds_desikan_killiany', 'ds_agreement'} if labels else set()
         )
-        assert {'ds_yeo7', 'ds_parcels', 'ds_inflated'} <= written
+        assert {'ds_yeo7', 'ds_parcels', 'ds_laterality', 'ds_inflated'} <= written
+
+
+@pytest.mark.parametrize(('atlases', 'further'), [((), []), (('own', 'DesikanKilliany'), ['own'])])
+def test_given_atlases(tmp_path, atlases, further):
+    one = plan(tmp_path, atlas='own', atlas_names=tuple(further))
+    graph, nodes = group(tmp_path, [one], atlases=atlases)
+    check(graph)
+    start = 'group_wf.atlas_nogoVsGo_wf'
+    voted = 'DesikanKilliany' not in atlases
+    made = nodes[f'{start}.atlas'].inputs
+    assert made.atlas_names == list(atlases)
+    assert bool(made.label_files) == voted
+    parcels = nodes[f'{start}.parcels'].inputs
+    assert parcels.atlas_names == further
+    assert parcels.declared == {'front': {'atlas': 'Yeo7', 'labels': ['L_Default']}}
+    assert nodes['group_wf.meanHC_nogoVsGo_wf.test_wf.roi'].inputs.atlas_names == further
+    sinks = {name.rsplit('.', 1)[1]: node for name, node in nodes.items() if '.ds_' in name}
+    assert 'ds_desikan_killiany' in sinks
+    assert ('ds_agreement' in sinks) == voted
+    assert ('ds_given' in sinks) == bool(further)
+    if further:
+        assert list(sinks['ds_given'].inputs.atlas) == further
+        assert 'given' in sinks['ds_desikan_killiany'].inputs.meta_dict['Description']
 
 
 def test_threads_are_reserved_and_do_not_change_results(tmp_path):
