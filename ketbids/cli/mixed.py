@@ -190,6 +190,10 @@ def _check(options: argparse.Namespace) -> None:
     target = options.json
     if target is None:
         return
+    if str(target) == '-':
+        raise UsageError('--json - is no file: the results are on the screen; name a file.')
+    if not target.parent.is_dir():
+        raise UsageError(f'--json {target}: there is no folder {target.parent}: make it first.')
     if target.is_dir():
         raise UsageError(f'--json {target} is a folder: name a file.')
     if target.exists() and options.data.exists() and target.samefile(options.data):

@@ -16,6 +16,7 @@ from ketbids.stats.mixed.design import Formula, parse_formula
 from ketbids.stats.mixed.inference import Ddf, kr_information
 from ketbids.stats.mixed.model import MixedFit, MixedModel
 from ketbids.stats.mixed.results import Basis
+from ketbids.stats.mixed.rows import in_order
 
 __all__ = ['Request', 'mixed_results']
 
@@ -115,6 +116,13 @@ def _check(formula: Formula, request: Request) -> None:
                     f'{option} {name}: the formula has no {name}; it has '
                     f'{", ".join(formula.variables)}.'
                 )
+    for spec in request.means:
+        for name in re.split(r'[:|]', spec):
+            if name.strip() not in formula.variables:
+                raise UsageError(
+                    f'--emm {spec}: the formula has no {name.strip() or "empty name"}; it has '
+                    f'{", ".join(formula.variables)}.'
+                )
     for name in request.center:
         if name in request.levels or name in formula.factors or name == request.visit:
             raise UsageError(f'--center {name}: {name} is a factor, and has no mean.')
@@ -148,7 +156,7 @@ def _read(
         if name in levels:
             levels[name] = tuple(_plain(level) for level in levels[name])
         frame[name] = frame[name].map(_plain, na_action='ignore')
-        levels.setdefault(name, tuple(sorted(frame[name].dropna().unique(), key=_natural)))
+        levels.setdefault(name, in_order(frame[name].dropna().unique().tolist()))
     for name in request.center:
         if name in levels:
             raise InputError(f'{path}: --center {name}: {name} holds names, and has no mean.')
@@ -158,18 +166,6 @@ def _read(
 def _plain(level: str) -> str:
     """Write a level that is a whole number in one way: ``4.0`` is ``4``."""
     return level.partition('.')[0] if re.fullmatch(r'-?\d+\.0*', level) else level
-
-
-def _natural(text: str) -> list[tuple[int, float, str]]:
-    """Sort numbers in texts as numbers: TP2 before TP10."""
-    if re.fullmatch(r'-?\d+(\.\d+)?', text):
-        return [(0, float(text), '')]
-    parts = re.split(r'(\d+)', text)
-    return [
-        (0, float(part), '') if index % 2 else (1, 0.0, part)
-        for index, part in enumerate(parts)
-        if part
-    ]
 
 
 def _compared(model: MixedModel, request: Request, covariance: str) -> dict[str, Any]:
@@ -185,10 +181,15 @@ def _report(fit: MixedFit, model: MixedModel, request: Request) -> dict[str, Any
     """Everything about one fit, and others beside it."""
     criteria, used = _criteria(fit), fit.prepared.rows.values
     terms = _terms(fit, request)
+    compared = {name: _compared(model, request, name) for name in request.compare}
+    untested = _untested(terms, request, request.covariance)
+    for name, found in compared.items():
+        untested += _untested(found.get('terms', {}), request, name)
     return {
         'formula': request.formula,
         'subject': request.subject,
         'visit': request.visit,
+        'visit_found': fit.prepared.rows.visit_name if request.visit is None else None,
         'method': 'REML',
         'covariance_structure': request.covariance,
         'ddf': request.ddf,
@@ -210,21 +211,36 @@ def _report(fit: MixedFit, model: MixedModel, request: Request) -> dict[str, Any
         'covariance': _keyed(fit.covariance(), 'parameter'),
         'emmeans': {spec: _records(fit.emmeans(spec, ddf=request.ddf)) for spec in request.means},
         'pairs': {spec: _records(fit.pairs(spec, ddf=request.ddf)) for spec in request.means},
-        'comparison': {name: _compared(model, request, name) for name in request.compare},
+        'comparison': compared,
         **(_diagnostics(fit) if request.diagnostics else {}),
-        'warnings': [*fit.warnings, *_untested(terms, request)],
+        'warnings': [*fit.warnings, *_missing_levels(fit), *untested],
     }
 
 
-def _untested(terms: Mapping[str, Mapping[str, Any]], request: Request) -> list[str]:
+def _missing_levels(fit: MixedFit) -> list[str]:
+    """Say that rows lack a factor, for ``NA`` may have been meant as one of its levels."""
+    reasons = [reason.removesuffix(' missing').split(', ') for reason in fit.dropped['reason']]
+    counts = {name: sum(name in lacking for lacking in reasons) for name in fit.design.factors}
+    return [
+        f'{name} is missing (empty, n/a, NA or NaN) in {count} row{"s" * (count > 1)}, which '
+        f'{"are" if count > 1 else "is"} left out: a level must have another name'
+        for name, count in counts.items()
+        if count
+    ]
+
+
+def _untested(
+    terms: Mapping[str, Mapping[str, Any]], request: Request, covariance: str
+) -> list[str]:
     """Say which terms have no p."""
     names = [name for name, row in terms.items() if row['p'] is None]
     if not names:
         return []
+    where = '' if covariance == request.covariance else f' with covariance {covariance}'
     other = 'satterthwaite' if request.ddf == 'kenward-roger' else 'kenward-roger'
     return [
-        f'No test of {", ".join(names)}: its degrees of freedom by {request.ddf} are not defined '
-        f'in these data; try {other}, or fewer terms'
+        f'No test of {", ".join(names)}{where}: its degrees of freedom by {request.ddf} are not '
+        f'defined in these data; try {other}, or fewer terms'
     ]
 
 

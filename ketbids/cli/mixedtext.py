@@ -1,23 +1,14 @@
 """Results of a mixed model on the screen: sentences and tables of plain text."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ketbids.stats.apa import decimals, f_text, p_text
+from ketbids.stats.mixed.structures import STRUCTURES
 
 __all__ = ['screen_text']
 
-STRUCTURES = {
-    'ri': 'random intercept',
-    'cs': 'compound symmetry',
-    'csh': 'heterogeneous compound symmetry',
-    'un': 'unstructured',
-    'ar1': 'first-order autoregressive',
-    'arh1': 'heterogeneous first-order autoregressive',
-    'toep': 'Toeplitz',
-    'diag': 'diagonal',
-}
 _DDF = {'satterthwaite': 'Satterthwaite', 'kenward-roger': 'Kenward-Roger'}
 _BASIS = {'spss': "SPSS's basis", 'lmertest': "lmerTest's basis"}
 _ADJUST = {'bonferroni': 'Bonferroni', 'holm': 'Holm', 'sidak': 'Sidak', 'tukey': 'Tukey'}
@@ -60,8 +51,11 @@ def _model(results: Mapping[str, Any]) -> str:
     lines = [
         results['formula'],
         f'{results["n_obs"]} rows of {results["n_subjects"]} subjects; REML; '
-        f'{STRUCTURES[structure]}{where}',
+        f'{STRUCTURES[structure].title}{where}',
     ]
+    if found := results['visit_found']:
+        order = 'any order (nothing tells them apart)' if found == 'row' else found
+        lines.append(f'no visit named; rows of a subject by {order}')
     if results['n_dropped']:
         reasons: dict[str, int] = {}
         for row in results['dropped']:
@@ -154,7 +148,7 @@ def _means(rows: Sequence[Mapping[str, Any]]) -> str:
 def _pairs(rows: Sequence[Mapping[str, Any]], adjust: str) -> str:
     key = 'p' if adjust == 'none' else f'p_{adjust}'
     by = _leading(rows, 'contrast')
-    header = (*by, '', 'difference', 'SE', 't', 'df', 'p', '95% CI', 'd')
+    header = (*by, '', 'difference', 'SE', 't', 'df', 'p', '95% CI', 'd', '95% CI of d')
     cells = [
         (
             *(str(row[name]) for name in by),
@@ -166,6 +160,7 @@ def _pairs(rows: Sequence[Mapping[str, Any]], adjust: str) -> str:
             _p(row[key]),
             _interval(row['ci95_low'], row['ci95_high']),
             decimals(_known(row['d'])),
+            _interval(row['d_ci95_low'], row['d_ci95_high'], decimals),
         )
         for row in rows
     ]
@@ -206,8 +201,11 @@ def _number(value: float | None) -> str:
     return f'{value:#.5g}' if abs(value) < 1e4 else f'{value:.2f}'
 
 
-def _interval(low: float | None, high: float | None) -> str:
-    return 'n/a' if low is None or high is None else f'[{_number(low)}, {_number(high)}]'
+def _interval(
+    low: float | None, high: float | None, text: Callable[[float], str] | None = None
+) -> str:
+    write = text or _number
+    return 'n/a' if low is None or high is None else f'[{write(low)}, {write(high)}]'
 
 
 def _p(value: float | None) -> str:

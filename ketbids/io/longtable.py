@@ -11,14 +11,13 @@ import pandas as pd
 
 from ketbids.errors import InputError
 from ketbids.io.newevents import decoded
+from ketbids.stats.mixed.rows import MISSING
 
 __all__ = ['LINE', 'read_long_table', 'type_columns']
 
 #: Name of the index: the line of the file where a row stands.
 LINE = 'line'
 
-#: What stands for a missing value, in any case of letters; so does an empty cell.
-_MISSING = frozenset({'', 'n/a', 'na', 'nan'})
 #: Numbers as programs and people write them; a code such as 01 is a name.
 _NUMBER = re.compile(
     r'[+-]?((?!0\d)\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?', re.ASCII | re.IGNORECASE
@@ -102,7 +101,7 @@ def _separator(text: str) -> str:
 
 def _cell(text: str, separator: str) -> str | None:
     word = text.strip()
-    if word.casefold() in _MISSING:
+    if word.casefold() in MISSING:
         return None
     return word.replace(',', '.') if separator == ';' and _COMMA.fullmatch(word) else word
 

@@ -1,6 +1,7 @@
 """ketbids-mixed as a command: the screen, the JSON file, and everything that it refuses."""
 
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from ketbids.cli.mixed import build_parser, main
+from ketbids.stats.mixed import inference
 from tests.stats.mixed.simulated import trial
 
 FORMULA = 'y ~ time * group + age + sex'
@@ -80,8 +82,8 @@ a     6  11.500  1.8708  11.500  0.69522  7.00  [9.8559, 13.144]
 b     6  9.5000  1.5166  9.5000  0.69522  7.00  [7.8559, 11.144]
 
 Pairs: time (p corrected by Holm; d in units of sqrt(var(intercept) + var(residual)))
-       difference       SE     t    df     p             95% CI     d
-a - b      2.0000  0.57735  3.46  5.00  .018  [0.51587, 3.4841]  1.17
+       difference       SE     t    df     p             95% CI     d   95% CI of d
+a - b      2.0000  0.57735  3.46  5.00  .018  [0.51587, 3.4841]  1.17  [0.18, 2.12]
 """
 
 
@@ -417,3 +419,52 @@ def test_help_imports_nothing_slow():
         'assert not {"pandas", "scipy", "nibabel", "nipype"} & set(sys.modules)'
     )
     subprocess.run([sys.executable, '-c', code], check=True)
+
+
+@pytest.mark.parametrize('spec', ['foo', 'time|foo', 'time:'])
+def test_means_of_what_the_formula_lacks_are_wrong_usage(data, capsys, spec):
+    assert call(data, '--emm', spec) == 2
+    assert f'--emm {spec}: the formula has no ' in capsys.readouterr().err
+
+
+def test_results_need_a_file_in_a_folder(data, capsys, tmp_path):
+    assert call(data, '--json', '-') == 2
+    assert '--json - is no file' in capsys.readouterr().err
+    nowhere = tmp_path / 'nowhere'
+    assert call(data, '--json', nowhere / 'out.json') == 2
+    assert f'there is no folder {nowhere}' in capsys.readouterr().err
+    assert not nowhere.exists()
+
+
+def test_the_visit_that_was_found_is_shown(data, capsys):
+    results = found(data, formula='y ~ time * group', visit=None)
+    assert (results['visit'], results['visit_found']) == (None, 'time')
+    assert 'no visit named; rows of a subject by time' in capsys.readouterr().out
+    assert found(data)['visit_found'] is None
+
+
+def test_a_level_called_na_is_counted(write, capsys):
+    table = trial(7)
+    table.loc[table['subject'] == 's03', 'group'] = 'NA'
+    n = int((table['subject'] == 's03').sum())
+    assert call(write(table)) == 0
+    assert (
+        f'group is missing (empty, n/a, NA or NaN) in {n} rows, which are left out: a level must '
+        'have another name'
+    ) in capsys.readouterr().err
+
+
+def test_a_response_with_blanks_says_which_names_can_be(data, capsys):
+    assert call(data, formula='y (a.u.) ~ time') == 2
+    assert 'of letters, digits, _ and . (rename the column' in capsys.readouterr().err
+
+
+def test_terms_without_degrees_of_freedom_are_told(data, capsys, monkeypatch):
+    """Also those of a covariance that stands beside."""
+    monkeypatch.setattr(inference, '_kr_scale', lambda *_: (math.nan, math.nan))
+    results = found(data, '--ddf', 'kenward-roger', '--visit', 'time', '--compare', 'un')
+    assert results['terms']['time']['p'] is None
+    assert results['comparison']['un']['terms']['time']['F'] is None
+    told = capsys.readouterr().err
+    assert 'No test of time, ' in told
+    assert ' with covariance un: its degrees of freedom by kenward-roger are not defined' in told

@@ -85,7 +85,7 @@ def terms_table(
         table['ddf_method'] = 'residual' if fit.structure == 'independent' else ddf
         table['ddf_basis'] = basis if plain and fit.structure != 'independent' else None
         table['singular'], table['converged'] = fit.singular, fit.converged
-        table['not_available'] = None
+        table['not_available'] = _untested(table, ddf)
         parts.append(table)
         selections += [
             selection_of(item.measure, data, uses.term(term, item.participants))
@@ -93,6 +93,12 @@ def terms_table(
         ]
     found = qualify(_joined(parts), selections)
     return with_stars(with_family(found, ['term'], [item.measure for item in fits]))
+
+
+def _untested(table: pd.DataFrame, ddf: str) -> list[str | None]:
+    """Why a term has no p."""
+    reason = f'degrees of freedom by {ddf} are not defined in these data'
+    return [reason if np.isnan(p) else None for p in table['p']]
 
 
 def estimates_table(
@@ -269,7 +275,7 @@ def compare_table(
             table = table[names].copy()
             for place, (key, value) in enumerate(about.items()):
                 table.insert(place, key, value)
-            table['not_available'] = None
+            table['not_available'] = _untested(table, ddf)
             parts.append(table)
             selections += [
                 selection_of(item.measure, data, uses.term(term, item.participants))

@@ -17,6 +17,8 @@ __all__ = ['check_covariance', 'check_design', 'check_response', 'check_rows', '
 FEWEST, FEW = 3, 10
 #: A singular value this small, of columns of unit length, is rounding.
 _COLLINEAR = 1e-9
+#: Sizes of values whose fourth powers are finite numbers and not 0.
+_SMALLEST, _LARGEST = 1e-70, 1e70
 
 
 def check_some_left(table: LongTable, missing: pd.DataFrame) -> None:
@@ -71,7 +73,7 @@ def check_rows(rows: Rows, *, repeated: bool = True) -> list[str]:
                 'are used: remove it from the formula'
             )
     if repeated:
-        warnings += _check_between(rows)
+        warnings += _check_between(rows) + _two_valued(rows) + _unnamed_visits(rows)
         _check_repeats(rows)
     for name in rows.factors:
         per_level = pd.Series(rows.subject).groupby(rows.values[name].to_numpy()).nunique()
@@ -96,13 +98,60 @@ def _check_between(rows: Rows) -> list[str]:
             who = [rows.subjects[i] for i in np.flatnonzero(varies)]
             raise InputError(
                 f'{name} differs between rows of the same participant ({listed(who)}), though it '
-                'is the same in the rows of most participants: correct it'
+                'is the same in the rows of most participants: correct it, or, if it truly '
+                'changes over time, write it as a number (0 and 1 for two levels)'
             )
         warnings.append(
             f'{name} differs within {varies.sum()} of {several.sum()} participants: it is taken '
             'as a factor within participants'
         )
     return warnings
+
+
+def _two_valued(rows: Rows) -> list[str]:
+    """Warn of numbers such as 0 and 1 that differ within a few participants: mistyped groups."""
+    warnings = []
+    several = np.bincount(rows.subject, minlength=len(rows.subjects)) > 1
+    for name in rows.values:
+        if name in rows.factors or rows.values[name].nunique() != 2:
+            continue
+        varies = rows.values[name].groupby(rows.subject).nunique().to_numpy() > 1
+        if varies.any() and varies.sum() <= several.sum() / 2:
+            who = [rows.subjects[i] for i in np.flatnonzero(varies)]
+            low, high = sorted(rows.values[name].unique())
+            warnings.append(
+                f'{name} is {low:g} or {high:g} and differs between rows of {listed(who)}, though '
+                f'it is the same in the rows of most participants: if {name} is a group, correct '
+                f'it, and give its levels ({low:g}, {high:g}) to make it a factor'
+            )
+    return warnings
+
+
+def _unnamed_visits(rows: Rows) -> list[str]:
+    """Say what tells the rows of a participant apart if no visit was named."""
+    if rows.named:
+        return []
+    within = rows.visit_name.split(':')
+    if len(within) > 1:
+        return [
+            f'No visit is named: {" and ".join(within)} differ within most participants, and '
+            'together tell their rows apart; name the visit if one of them should not differ'
+        ]
+    if rows.visit_name in rows.factors:
+        return []
+    # Rows that differ in a number, such as age, are told apart by it.
+    alike = rows.values.assign(**{' ': rows.subject}).duplicated(keep=False).to_numpy()
+    if not alike.any():
+        return []
+    count = len(np.unique(rows.subject[alike]))
+    first, second = np.flatnonzero(alike & (rows.subject == rows.subject[alike.argmax()]))[:2]
+    index = rows.values.index
+    return [
+        f'No visit is named, and nothing in the formula tells the rows of {count} '
+        f'participant{"s" * (count > 1)} apart (such as {row_name(index, index[first])} and '
+        f'{row_name(index, index[second])}): they are taken as repetitions in any order; check '
+        'that none is a copy, and name the visit'
+    ]
 
 
 def _check_repeats(rows: Rows) -> None:
@@ -148,6 +197,8 @@ def check_design(design: Design) -> list[str]:
                 f'{name} is {values[name].iloc[0]:g} in all {len(values)} rows that are used: '
                 'remove it from the formula'
             )
+    for column, name in enumerate(design.names):
+        _check_size(design.matrix[:, column], name)
     for term in design.formula.terms:
         factors = [name for name in term if name in design.factors]
         if len(factors) > 1:
@@ -173,8 +224,10 @@ def _check_cells(design: Design, factors: Sequence[str]) -> None:
     if empty:
         term = ':'.join(factors)
         raise InputError(
-            f'No row that is used has {"; or ".join(empty[:8])}, so that type III tests with '
-            f'{term} are not defined: leave {term} out, or leave out or join levels'
+            f'No row that is used has {"; or ".join(empty[:8])}'
+            + (f'; and {len(empty) - 8} more such cells' if len(empty) > 8 else '')
+            + f', so that type III tests with {term} are not defined: leave {term} out, or leave '
+            'out or join levels'
         )
 
 
@@ -198,17 +251,13 @@ def _check_collinear(design: Design) -> None:
 def _covariates_at_zero(design: Design) -> list[str]:
     warnings = []
     for name in design.covariates:
-        factors = {
-            other
-            for term in design.formula.terms
-            if name in term
-            for other in term
-            if other in design.factors
+        others = {other for term in design.formula.terms if name in term for other in term} - {
+            name
         }
         mean, sd = design.means[name], design.values[name].std()
-        if factors and abs(mean) > 1e-6 * sd:
+        if others and abs(mean) > 1e-6 * sd:
             warnings.append(
-                f'{name} stands in a product with {", ".join(sorted(factors))}, whose own test is '
+                f'{name} stands in a product with {", ".join(sorted(others))}, whose own test is '
                 f'at {name} = 0 (its mean is {mean:.4g}): centre {name} for a test at its mean'
             )
     return warnings
@@ -295,7 +344,8 @@ def check_response(y: npt.NDArray[np.float64], name: str, index: pd.Index) -> No
     Raises
     ------
     InputError
-        An infinite value, or the same value in all rows.
+        An infinite value, the same value in all rows, or values so large or small that products
+        of four cannot be computed with.
     """
     infinite = np.flatnonzero(np.isinf(y))
     if len(infinite):
@@ -306,3 +356,15 @@ def check_response(y: npt.NDArray[np.float64], name: str, index: pd.Index) -> No
     present = y[~np.isnan(y)]
     if len(present) and (present == present[0]).all():
         raise InputError(f'{name} is {present[0]:g} in all {len(present)} rows: it must vary')
+    _check_size(present, name)
+
+
+def _check_size(values: npt.NDArray[np.float64], name: str) -> None:
+    """Refuse units in which variances of variances are no finite numbers, or 0."""
+    largest = float(np.abs(values).max(initial=0))
+    if largest and not _SMALLEST < largest < _LARGEST:
+        problem = 'large' if largest > 1 else 'small'
+        raise InputError(
+            f'{name} is at most {largest:.3g} in size, which is too {problem} to compute with: '
+            'take another unit'
+        )

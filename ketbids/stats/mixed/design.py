@@ -81,7 +81,10 @@ def parse_formula(formula: str) -> Formula:
     left, tilde, right = formula.rpartition('~')
     response = left.strip()
     if '~' in left or (tilde and response and not re.fullmatch(_NAME, response)):
-        raise refuse(f"'{response[:40]}' cannot be the response: write the name of one column")
+        raise refuse(
+            f"'{response[:40]}' cannot be the response: write the name of one column, of letters, "
+            'digits, _ and . (rename the column if it has others)'
+        )
     tokens = _tokens(right, refuse)
     products: list[list[tuple[str, ...]]] = [[]]
     operator = '+'

@@ -31,6 +31,9 @@ _RANK = math.sqrt(float(np.finfo(float).eps))
 # Degrees of freedom that differ by less are the same (as in lmerTest).
 _SAME = 1e-8
 _TINY = 1e-290
+# Below it, what is 0 in exact designs is so but for the rounding of the estimates; and how much
+# larger than the rounding of numbers that may be, times the condition of their information.
+_EXACT, _AMPLIFIED = 1e-6, 1e3
 
 
 class TTests(NamedTuple):
@@ -163,6 +166,12 @@ def kenward_roger(fit: RemlFit, L: npt.ArrayLike, information: Information | Non
     information : 'expected' or 'observed', optional
         Of the covariance parameters; `kr_information` unless given.
 
+    Returns
+    -------
+    FTest
+        f, den_df and p are NaN if no F distribution has the moments that the method needs, as
+        can be with very few participants.
+
     Raises
     ------
     InputError
@@ -175,25 +184,48 @@ def kenward_roger(fit: RemlFit, L: npt.ArrayLike, information: Information | Non
     traces = np.trace(M, axis1=1, axis2=2)
     A1 = float(traces @ W @ traces)
     A2 = float((W * np.tensordot(M, M, ((1, 2), (2, 1)))).sum())
-    scale, den_df = _kr_scale(q, A1, A2)
+    scale, den_df = _kr_scale(q, A1, A2, _rounding(W))
     estimate = rows @ fit.beta
     wald = estimate @ np.linalg.solve(rows @ kr_vcov(fit, information) @ rows.T, estimate)
     return _f(scale * float(wald) / q, q, den_df)
 
 
-def _kr_scale(q: int, A1: float, A2: float) -> tuple[float, float]:
-    """Scale and degrees of freedom that match two moments of F (names of the paper)."""
+def _kr_scale(q: int, A1: float, A2: float, rounding: float = 0.0) -> tuple[float, float]:
+    """Scale and degrees of freedom that match two moments of F (names of the paper).
+
+    NaN if no F distribution has them. Where F is exact with 2 degrees of freedom (its mean is
+    infinite), ``mean``, ``V1`` and ``den_df - 2`` are all 0: the limit is along A1 and A2 that
+    grow at one rate, as they do when there are fewer participants; there mean = V1. For one
+    variance the scale is 1 then, and for Hotelling's T^2 that of its own F. `rounding` says what
+    is 0.
+    """
     B = (A1 + 6 * A2) / (2 * q)
     g = ((q + 1) * A1 - (q + 4) * A2) / ((q + 2) * A2)
     c = np.array([g, q - g, q + 2 - g]) / (3 * q + 2 * (1 - g))
     V0, V1, V2 = 1 + c[0] * B, 1 - c[1] * B, 1 - c[2] * B
     mean = 1 - A2 / q
-    # Both are 0 for balanced two-level cases; their ratio is 1 then (as in pbkrtest).
-    ratio = 1.0 if abs(mean) < 1e-14 and abs(V1) < 1e-14 else mean / V1
+    exact = max(abs(mean), abs(V1)) < max(_EXACT, rounding)
+    ratio = 1.0 if exact else mean / V1
     rho = ratio**2 * (V0 if abs(V0) > 1e-10 else 0.0) / (V2 * q)
     den_df = 4 + (q + 2) / (q * rho - 1)
-    scale = 1.0 if abs(den_df - 2) < 1e-2 else den_df * mean / (den_df - 2)
-    return scale, den_df
+    if exact:
+        # Derivatives by the rate; that of the mean is -A2 / q.
+        rho_slope = (c[0] * B * V2 + c[2] * B * V0) / (V2**2 * q)
+        den_slope = -(q + 2) * q * rho_slope / (q * rho - 1) ** 2
+        scale = -2 * A2 / q / den_slope
+        den_df = 2.0
+    else:
+        scale = den_df * mean / (den_df - 2)
+    if not (np.isfinite(scale) and scale > 0 and den_df > 0):
+        return math.nan, math.nan
+    return float(scale), float(den_df)
+
+
+def _rounding(W: Floats) -> float:
+    """Relative error of functions of an inverted information, by its condition."""
+    unit = 1 / np.sqrt(np.diag(W))
+    condition = float(np.linalg.cond(W * unit[:, None] * unit))
+    return _AMPLIFIED * float(np.finfo(float).eps) * condition
 
 
 def _theta_cov(fit: RemlFit, information: Information | None) -> Floats:

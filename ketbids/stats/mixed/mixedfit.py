@@ -114,7 +114,10 @@ class MixedFit:
 
     @property
     def converged(self) -> bool:
-        """Always true: what does not converge is an error."""
+        """Whether the estimates converged: true of any fit, since one that does not is an error.
+
+        Tables have it as a column, beside fits of other programs.
+        """
         return self.fit.converged
 
     def terms(self, ddf: Ddf = 'satterthwaite', basis: results.Basis = 'spss') -> pd.DataFrame:

@@ -19,7 +19,7 @@ from ketbids.stats.mixed.design import build_design, parse_formula
 from ketbids.stats.mixed.layout import lay_out
 from ketbids.stats.mixed.mixedfit import MixedFit, Prepared
 from ketbids.stats.mixed.reml import fit_layout
-from ketbids.stats.mixed.rows import choose_rows, read_rows
+from ketbids.stats.mixed.rows import choose_rows, read_rows, unique_index
 from ketbids.stats.mixed.structures import get_structure
 
 __all__ = ['MixedFit', 'MixedModel', 'fit_mixed']
@@ -33,7 +33,8 @@ class MixedModel:
     Parameters
     ----------
     frame : DataFrame, N rows
-        One row per participant and visit; see `ketbids.stats.mixed.rows.read_rows`.
+        One row per participant and visit; see `ketbids.stats.mixed.rows.read_rows`. A Categorical
+        column is a factor with its categories as levels.
     formula : str
         ``y ~ time * group + age``; the right side is enough for `fit` with values.
     subject : str
@@ -69,8 +70,8 @@ class MixedModel:
         self.formula = parse_formula(formula)
         self.covariance = get_structure(covariance).name
         self.center = tuple(center)
-        self._frame = frame
-        self._table = read_rows(frame, self.formula, subject, visit, levels)
+        self._frame = unique_index(frame)
+        self._table = read_rows(self._frame, self.formula, subject, visit, levels)
         for name in self.center:
             if name not in self._table.values or name in self._table.factors:
                 raise InputError(f'{name} cannot be centred: it is not a number in the formula')
@@ -79,7 +80,7 @@ class MixedModel:
 
     @cached_property
     def index(self) -> pd.Index:
-        """Index of the table: values for `fit` follow it."""
+        """Index of the table, or places if a label stands twice: values for `fit` follow it."""
         return self._frame.index
 
     def fit(
@@ -138,7 +139,12 @@ class MixedModel:
 
     def _response(self, y: npt.ArrayLike | None, name: str) -> tuple[Floats, str]:
         if y is not None:
-            values = np.asarray(y, dtype=float)
+            try:
+                values = np.asarray(y, dtype=float)
+            except (TypeError, ValueError) as error:
+                raise InputError(
+                    f'{name or "The response"} holds something that is no number ({error})'
+                ) from error
             if values.shape != (len(self._frame),):
                 raise InputError(
                     f'{name or "The response"} has shape {values.shape}, the table '

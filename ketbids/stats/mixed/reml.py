@@ -17,6 +17,13 @@ Floats = npt.NDArray[np.float64]
 
 # Correlations of the starts, as a share of those of the residuals.
 _SHARES = (0.95, 0.0, 0.8, 0.5, 0.2)
+# Correlation of starts that have one at a single distance, and up to which distance: below a half,
+# such a matrix is positive definite.
+_AT_LAG, _LAGS = 0.45, 4
+# With more participants no second maximum of an unstructured matrix was seen.
+_FEW_SUBJECTS = 40
+# Deviances that differ by less are those of one maximum.
+_SAME = 1e-8
 # Smallest variance of a visit to start from (of residuals with variance 1).
 _SMALL = 1e-3
 # What to try where a structure cannot be estimated; compound symmetry for all others.
@@ -166,16 +173,21 @@ def _standardised(y: Floats, layout: Layout) -> tuple[Floats, Floats, float]:
 def _fit(layout: Layout, kind: Structure, residuals: Floats) -> Minimum:
     """Search from moment estimates; from weaker correlations if there is nothing from there.
 
-    Where one variance must do for visits that differ, the likelihood can have two maxima: such
-    structures are searched from two starts at least.
+    With missing visits, or one variance for visits that differ, the likelihood can have several
+    maxima: `_has_maxima` tells for which structures they were seen, and these are searched from
+    several starts.
     """
     criterion = Criterion(layout, kind, residuals)
     moments = _moments(layout, residuals)
     variances = np.diag(np.diag(moments))
+    starts = [share * moments + (1 - share) * variances for share in _SHARES]
+    n_starts = 2 if kind.name == 'ar1' else 1
+    if _has_maxima(layout, kind):
+        starts = [starts[0], starts[1], *_one_lag(variances), *starts[2:]]
+        n_starts = len(starts) - len(_SHARES) + 2
     best = None
-    n_starts = 2 if kind.name in ('ar1', 'toep') else 1
-    for share in _SHARES:
-        point = criterion.at(kind.start(share * moments + (1 - share) * variances))
+    for start in starts:
+        point = criterion.at(kind.start(start))
         if point is None:
             continue
         minimum = minimise(criterion.at, point)
@@ -188,10 +200,26 @@ def _fit(layout: Layout, kind: Structure, residuals: Floats) -> Minimum:
     return best
 
 
+def _has_maxima(layout: Layout, kind: Structure) -> bool:
+    """Whether the likelihood may have several maxima: Toeplitz; unstructured if visits miss."""
+    few = layout.n_subjects <= _FEW_SUBJECTS
+    return kind.name == 'toep' or (kind.name == 'un' and few and not layout.observed.all())
+
+
+def _one_lag(variances: Floats) -> list[Floats]:
+    """Matrices with a correlation, positive or negative, at one distance of visits only."""
+    n_visits, sd = len(variances), np.sqrt(np.diag(variances))
+    found = []
+    for lag in range(1, min(n_visits, _LAGS + 1)):
+        apart = np.eye(n_visits, k=lag) + np.eye(n_visits, k=-lag)
+        found += [variances + sign * _AT_LAG * apart * sd[:, None] * sd for sign in (-1, 1)]
+    return found
+
+
 def _is_better(one: Minimum, other: Minimum) -> bool:
     if one.converged != other.converged:
         return one.converged
-    return one.point.deviance < other.point.deviance
+    return one.point.deviance < other.point.deviance - _SAME
 
 
 def _moments(layout: Layout, residuals: Floats) -> Floats:

@@ -12,7 +12,7 @@ from ketbids.errors import InputError
 from ketbids.stats.effectsizes import from_t, partial_eta2
 from ketbids.stats.mixed.adjust import ADJUSTMENTS, adjust
 from ketbids.stats.mixed.design import Design, HypothesisBasis, hypothesis
-from ketbids.stats.mixed.inference import Ddf, TTests, f_test, kenward_roger, t_tests
+from ketbids.stats.mixed.inference import Ddf, FTest, TTests, f_test, kenward_roger, t_tests
 from ketbids.stats.mixed.margins import MarginalRows, PairRows
 from ketbids.stats.mixed.reml import RemlFit
 from ketbids.stats.mixed.structures import get_structure
@@ -44,7 +44,9 @@ def terms_table(
 ) -> pd.DataFrame:
     """Type III tests; see `ketbids.stats.mixed.mixedfit.MixedFit.terms`."""
     rows = resolve_basis(basis, design, fit.structure)
-    test: Callable = f_test if _known(ddf) == 'satterthwaite' else kenward_roger
+    test: Callable[[RemlFit, Floats], FTest] = (
+        f_test if _known(ddf) == 'satterthwaite' else kenward_roger
+    )
     tests = [test(fit, hypothesis(design, term, rows)) for term in design.terms]
     f, num_df, den_df, p, log10p = (np.array(column) for column in zip(*tests, strict=True))
     eta = partial_eta2(f, num_df, den_df)
@@ -147,7 +149,7 @@ def d_denominator(structure: str) -> str:
     """Say in which standard deviation d of pairs is measured."""
     if structure == 'ri':
         return 'sqrt(var(intercept) + var(residual))'
-    if structure in ('independent', 'ar1', 'toep'):
+    if structure in ('independent', 'cs', 'ar1', 'toep'):
         return 'model SD of a visit'
     return 'sqrt(mean model variance of the visits)'
 

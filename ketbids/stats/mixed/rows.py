@@ -1,5 +1,6 @@
 """Rows of a long table: what is a factor, what is a number, what is missing, who and when."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,20 @@ from ketbids.errors import InputError
 from ketbids.stats.mixed.design import Formula
 from ketbids.stats.people import is_code
 
-__all__ = ['LongTable', 'Rows', 'choose_rows', 'listed', 'read_rows', 'row_name']
+__all__ = [
+    'MISSING',
+    'LongTable',
+    'Rows',
+    'choose_rows',
+    'in_order',
+    'listed',
+    'read_rows',
+    'row_name',
+]
+__all__ += ['unique_index']
 
 #: What stands for a missing value, in any case of letters.
-_MISSING = frozenset({'', 'n/a', 'na', 'nan'})
+MISSING = frozenset({'', 'n/a', 'na', 'nan'})
 _SHOWN = 8
 
 
@@ -70,6 +81,8 @@ class Rows:
         Codes into `subjects` and `visits`.
     subjects, visits : tuple of str
     subject_name, visit_name : str
+    named : bool
+        A column of visits was named.
     warnings : tuple of str
     """
 
@@ -81,6 +94,7 @@ class Rows:
     visits: tuple[str, ...]
     subject_name: str
     visit_name: str
+    named: bool
     warnings: tuple[str, ...]
 
 
@@ -96,6 +110,29 @@ def listed(items: Collection[object]) -> str:
     return ', '.join(shown) + (f' and {more} more' if more else '')
 
 
+def in_order(levels: Collection[str]) -> tuple[str, ...]:
+    """Sort levels: as numbers if all are, else numbers in them as numbers (TP2 before TP10)."""
+
+    def key(text: str) -> list[tuple[int, float, str]]:
+        parts = re.split(r'([0-9]+)', text)
+        return [
+            (0, float(part), '') if place % 2 else (1, 0.0, part)
+            for place, part in enumerate(parts)
+            if part
+        ]
+
+    words = list(levels)
+    numbers = pd.to_numeric(pd.Series(words, dtype=object), errors='coerce').tolist()
+    if any(number != number for number in numbers):
+        return tuple(sorted(words, key=lambda text: (key(text), text)))
+    return tuple(word for _, word in sorted(zip(numbers, words, strict=True)))
+
+
+def unique_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """Name rows by their place, from 0, where the index has a label twice."""
+    return frame if frame.index.is_unique else frame.reset_index(drop=True)
+
+
 def read_rows(
     frame: pd.DataFrame,
     formula: Formula,
@@ -105,14 +142,15 @@ def read_rows(
 ) -> LongTable:
     """Type the columns of a long table.
 
-    A column is a factor if it is the visit, has `levels`, stands in ``C(...)``, or holds text,
-    truth values or codes such as ``01``; levels are sorted (as numbers if all are) unless given.
+    A column is a factor if it is the visit, has `levels`, stands in ``C(...)``, is Categorical, or
+    holds text, truth values or codes such as ``01``. Levels are as given, or the categories that
+    occur in their order, or sorted by `in_order`.
 
     Parameters
     ----------
     frame : DataFrame, N rows
         One row per participant and visit. None, NaN, empty texts, ``n/a``, ``NA`` and ``NaN`` are
-        missing. Messages name rows by the index.
+        missing. Messages name rows by the index, or by place where it has a label twice.
     formula : Formula
     subject : str
     visit : str, optional
@@ -125,19 +163,24 @@ def read_rows(
     Raises
     ------
     InputError
-        A column that is not there, texts among numbers, an infinite number, a value that is not
-        among the levels.
+        A column that is not there, texts among numbers, dates, an infinite number, a value that is
+        not among the levels.
     """
+    frame = unique_index(frame)
     ordered = {name: tuple(map(str, given)) for name, given in (levels or {}).items()}
+    categorical: dict[str, tuple[str, ...]] = {}
     needed = dict.fromkeys([subject, *([visit] if visit else []), *formula.variables])
     for name in needed:
         _check_column(frame, name)
+        if isinstance(frame[name].dtype, pd.CategoricalDtype) and name not in ordered:
+            categorical[name] = tuple(_categories(frame[name]))
     if strange := [name for name in ordered if name not in needed or name == subject]:
         raise InputError(f'Levels are given for {listed(strange)}, which the model does not have')
     if subject in formula.variables or subject == visit:
         raise InputError(
             f'{subject} says who was measured: it cannot be the visit or stand in the formula'
         )
+    ordered |= {name: found for name, found in categorical.items() if name != subject}
     values, factors = {}, {}
     visits: tuple[str, ...]
     for name in formula.variables:
@@ -208,6 +251,7 @@ def choose_rows(table: LongTable, used: npt.NDArray[np.bool_], *, numbered: bool
         visits=visits,
         subject_name=table.subject_name,
         visit_name=name,
+        named=table.visit_name is not None,
         warnings=tuple(warnings),
     )
 
@@ -245,7 +289,7 @@ def _check_column(frame: pd.DataFrame, name: str) -> None:
 
 def _is_missing(value: Any) -> bool:
     if isinstance(value, str):
-        return value.strip().casefold() in _MISSING
+        return value.strip().casefold() in MISSING
     return bool(pd.isna(value))
 
 
@@ -254,6 +298,12 @@ def _text(column: pd.Series) -> pd.Series:
     if column.dtype.kind == 'f' and (column.dropna() % 1 == 0).all():
         column = column.astype('Int64')
     return pd.Series([_word(v) for v in column], column.index, dtype=object, name=column.name)
+
+
+def _categories(column: pd.Series) -> list[str]:
+    """Categories that occur, as text, in their order."""
+    found = _text(pd.Series(column.cat.remove_unused_categories().cat.categories))
+    return [word for word in found if word is not None]
 
 
 def _word(value: Any) -> str | None:
@@ -266,8 +316,15 @@ def _word(value: Any) -> str | None:
 
 def _typed(column: pd.Series, factor: bool) -> pd.Series:
     """Float, or text as object; see `read_rows`."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return _text(column.astype(object))
     if factor or column.dtype.kind == 'b':
         return _text(column)
+    if column.dtype.kind in 'mMc':
+        raise InputError(
+            f'{column.name} holds {"complex numbers" if column.dtype.kind == "c" else "dates"}, '
+            'which a model cannot use: make a column of numbers, such as days or years'
+        )
     if column.dtype.kind in 'iuf':
         numbers = column.astype(float)
     else:
@@ -276,7 +333,7 @@ def _typed(column: pd.Series, factor: bool) -> pd.Series:
             return text
         numbers = pd.to_numeric(text, errors='coerce').astype(float)
         known = text[text.notna()]
-        junk = known[numbers[known.index].isna()] if known.index.is_unique else known[:0]
+        junk = text[text.notna() & numbers.isna()]
         if len(junk) == len(known) and len(known):
             return text
         if len(junk):
@@ -297,10 +354,7 @@ def _typed(column: pd.Series, factor: bool) -> pd.Series:
 def _levels(text: pd.Series, given: tuple[str, ...] | None) -> tuple[str, ...]:
     present = set(text.dropna())
     if given is None:
-        numbers = pd.to_numeric(pd.Series(sorted(present)), errors='coerce')
-        if numbers.isna().any():
-            return tuple(sorted(present))
-        return tuple(sorted(present, key=float))
+        return in_order(present)
     if len(set(given)) < len(given):
         raise InputError(f'The levels of {text.name} name one twice: {listed(given)}')
     strange = text[text.notna() & ~text.isin(given)]

@@ -44,7 +44,8 @@ def adjust(p: npt.ArrayLike, method: Correction, n_tests: int | None = None) -> 
     Raises
     ------
     InputError
-        If the method is unknown, or a p is not between 0 and 1.
+        If the method is unknown, a p is not between 0 and 1, or `n_tests` is less than the number
+        of p.
     """
     if method not in get_args(Correction):
         raise InputError(
@@ -57,6 +58,8 @@ def adjust(p: npt.ArrayLike, method: Correction, n_tests: int | None = None) -> 
         raise InputError('A p-value to be corrected is not between 0 and 1.')
     out = np.full(values.shape, np.nan)
     m = len(found) if n_tests is None else n_tests
+    if m < len(found):
+        raise InputError(f'{m} tests are fewer than the {len(found)} p-values to be corrected.')
     match method:
         case 'none':
             out[present] = found

@@ -116,7 +116,7 @@ def correlate(
         )
     columns = [numbers(x, 'x'), numbers(y, 'y')]
     if covariates is not None:
-        table = np.asarray(covariates, dtype=np.float64)
+        table = np.asarray(covariates)
         table = table[:, np.newaxis] if table.ndim == 1 else table
         columns += [numbers(c, f'Covariate {i + 1}') for i, c in enumerate(table.T)]
     total = len(columns[0])

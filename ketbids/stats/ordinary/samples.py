@@ -18,8 +18,11 @@ _ROUNDING = 1e-12
 
 
 def numbers(values: npt.ArrayLike, what: str) -> Floats:
-    """Values as numbers, NaN where missing; InputError names the rows of infinite ones."""
-    array = np.asarray(values, dtype=np.float64).ravel()
+    """Values as numbers, NaN where missing; InputError for texts, and rows of infinite ones."""
+    try:
+        array = np.asarray(values, dtype=np.float64).ravel()
+    except (TypeError, ValueError) as error:
+        raise InputError(f'{what} holds something that is no number ({error})') from error
     rows = np.flatnonzero(np.isinf(array)) + 1
     if len(rows):
         shown = ', '.join(map(str, rows[:5])) + (', ...' if len(rows) > 5 else '')

@@ -7,7 +7,7 @@ import pytest
 from ketbids.errors import InputError
 from ketbids.stats.mixed.design import parse_formula
 from ketbids.stats.mixed.model import MixedModel, fit_mixed
-from ketbids.stats.mixed.rows import read_rows
+from ketbids.stats.mixed.rows import in_order, read_rows
 from tests.stats.mixed.simulated import trial
 
 FORMULA = 'y ~ time * group + age + sex'
@@ -314,3 +314,110 @@ def test_a_response_of_the_wrong_length(table):
         model.fit()
     with pytest.raises(InputError, match='sex cannot be centred'):
         MixedModel(table, 'time + sex', subject='subject', visit='time', center=['sex'])
+
+
+def numbered(table):
+    """The group as 0 and 1."""
+    return table.assign(group=(table['group'] == 'remitter').astype(int))
+
+
+def test_a_group_of_numbers_that_differs_within_a_participant_warns(table):
+    table = numbered(table)
+    assert not [w for w in fit(table).warnings if 'group is' in w]
+    table.loc[at(table, 's07'), 'group'] = 1 - table.loc[at(table, 's07'), 'group']
+    warnings = [w for w in fit(table).warnings if w.startswith('group is 0 or 1')]
+    assert len(warnings) == 1
+    assert 'differs between rows of s07, though' in warnings[0]
+    assert 'give its levels (0, 1) to make it a factor' in warnings[0]
+
+
+def test_a_factor_that_truly_changes_has_a_way_out(table):
+    assert 'write it as a number (0 and 1' in refused(
+        table.assign(group=table['group'].where(table.index != at(table, 's07'), 'other'))
+    )
+
+
+def test_a_product_of_numbers_warns(table):
+    table['weight'] = np.random.default_rng(0).normal(70, 9, len(table))
+    warnings = fit(table, 'y ~ time + age * weight').warnings
+    assert [w.split(',')[0] for w in warnings] == [
+        'age stands in a product with weight',
+        'weight stands in a product with age',
+    ]
+    assert fit(table, 'y ~ time + age * weight', center=['age', 'weight']).warnings == ()
+
+
+def test_visits_that_are_not_named_are_told_if_they_are_not_plain(table):
+    assert fit(table, 'y ~ time * group', visit=None).warnings == ()
+    table['task'] = np.where(np.arange(len(table)) % 2, 'go', 'stop')
+    found = fit(table, 'y ~ time + task', visit=None)
+    assert found.warnings == (
+        'No visit is named: time and task differ within most participants, and together tell '
+        'their rows apart; name the visit if one of them should not differ',
+    )
+    told = fit(table, 'y ~ group', visit=None).warnings[0]
+    assert 'nothing in the formula tells the rows of 36 participants apart' in told
+    assert '(such as line 2 and line 3)' in told
+    number = table.assign(week=table['time'].str[2].astype(int))
+    assert fit(number, 'y ~ week + group', visit=None).warnings == ()
+
+
+def test_empty_cells_are_counted(table):
+    table['site'] = [f'site{int(who[1:]) % 12:02d}' for who in table['subject']]
+    table = table[(table['time'] != 'TP3') | (table['site'] == 'site00')]
+    assert '; and 3 more such cells, so that type III' in refused(table, 'y ~ time * site')
+
+
+@pytest.mark.parametrize('scale', [1e-100, 1e95, 1e300])
+def test_units_beyond_numbers_are_refused(table, scale):
+    size = 'small' if scale < 1 else 'large'
+    told = refused(table.assign(y=table['y'] * scale))
+    assert told.startswith('y is at most ')
+    assert told.endswith(f'which is too {size} to compute with: take another unit')
+    assert f'too {size} to' in refused(table.assign(age=table['age'] * scale))
+
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('scale', [1e-65, 1e65])
+def test_units_that_numbers_can_hold_change_nothing(table, scale):
+    one, other = fit(table), fit(table.assign(y=table['y'] * scale))
+    for ddf in ('satterthwaite', 'kenward-roger'):
+        np.testing.assert_allclose(other.terms(ddf)['den_df'], one.terms(ddf)['den_df'])
+    np.testing.assert_allclose(other.pairs('time')['d'], one.pairs('time')['d'])
+
+
+def test_an_index_with_labels_twice_counts_rows_by_place(table):
+    table = table.astype({'age': object})
+    table.loc[at(table, 's07'), 'age'] = 'old'
+    place = table.index.get_loc(at(table, 's07'))
+    twice = table.set_axis(np.arange(len(table)) // 2, axis='index')
+    assert f"age is 'old' in row {place}, where" in refused(twice)
+    fine = twice.assign(age=pd.to_numeric(twice['age'], errors='coerce'))
+    assert fit(fine).dropped['row'].tolist() == [place]
+
+
+def test_categories_are_levels_in_their_order(table):
+    order = ['TP9', 'TP3', 'TP1', 'TP2']
+    found = fit(table.assign(time=pd.Categorical(table['time'], order)))
+    assert found.design.factors['time'] == ('TP3', 'TP1', 'TP2')
+    assert found.prepared.rows.visits == ('TP3', 'TP1', 'TP2')
+    assert found.warnings == ()
+    numbers = pd.Categorical(table['time'].str[2].astype(int), [3, 1, 2])
+    found = fit(table.assign(week=numbers), 'y ~ week', visit=None)
+    assert found.design.factors['week'] == ('3', '1', '2')
+
+
+def test_levels_are_in_their_natural_order(table):
+    names = {'TP1': 'TP2', 'TP2': 'TP10', 'TP3': 'TP30'}
+    found = fit(table.replace({'time': names}))
+    assert found.design.factors['time'] == ('TP2', 'TP10', 'TP30')
+    assert in_order({'10', '9', '-1.5'}) == ('-1.5', '9', '10')
+    assert in_order({'b', 'a2', 'a10', 'a'}) == ('a', 'a2', 'a10', 'b')
+
+
+def test_dates_and_texts_are_no_numbers(table):
+    day = pd.Timestamp('2026-01-01') + pd.to_timedelta(np.arange(len(table)), 'D')
+    assert refused(table.assign(day=day), 'y ~ time + day').startswith('day holds dates')
+    model = MixedModel(table, 'time', subject='subject')
+    with pytest.raises(InputError, match='hdrs holds something that is no number'):
+        model.fit(['a'] * len(table), name='hdrs')

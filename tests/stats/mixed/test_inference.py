@@ -8,6 +8,7 @@ from scipy import stats
 from ketbids.errors import InputError
 from ketbids.stats.mixed.design import build_design, hypothesis, parse_formula
 from ketbids.stats.mixed.inference import (
+    _kr_scale,
     f_test,
     kenward_roger,
     kr_information,
@@ -317,3 +318,35 @@ def agree_on_terms(fit, design, block, kind):
             assert found.f == pytest.approx(row['F'], rel=1e-5, abs=1e-6)
             assert found.den_df == pytest.approx(row['denDF'], rel=1e-5)
             assert found.p == pytest.approx(row['p'], rel=1e-3, abs=1e-12)
+
+
+@pytest.mark.parametrize(('n', 'n_visits'), [(5, 3), (6, 4), (7, 5), (7, 4), (9, 3)])
+@pytest.mark.parametrize('seed', [1, 2, 3])
+def test_kenward_roger_of_complete_visits_is_hotellings_test(n, n_visits, seed):
+    """Two groups, unstructured: also where the degrees of freedom are exactly 2."""
+    rng = np.random.default_rng(seed)
+    wide = rng.normal(size=(n, n_visits)) + np.arange(n_visits) + rng.normal(size=(n, 1))
+    group = np.arange(n) % 2 * 2.0 - 1
+    subject, visit = np.divmod(np.arange(wide.size), n_visits)
+    coding = np.vstack([np.eye(n_visits - 1), -np.ones(n_visits - 1)])
+    base = np.hstack([np.ones((len(visit), 1)), coding[visit]])
+    X = np.hstack([base, base * group[subject][:, None]])
+    fit = fit_reml(wide.ravel(), X, subject, visit, 'un')
+    L = np.eye(2 * n_visits)[1:n_visits]
+    found, q, nu = kenward_roger(fit, L), n_visits - 1, n - 2
+    change = wide[:, :-1] - wide[:, -1:]
+    means = [change[group == sign].mean(axis=0) for sign in (-1, 1)]
+    within = change - np.where(group[:, None] < 0, *means)
+    mean, S = sum(means) / 2, within.T @ within / nu
+    counts = [(group == sign).sum() for sign in (-1, 1)]
+    t2 = mean @ np.linalg.solve(S, mean) / (sum(1 / count for count in counts) / 4)
+    assert found.den_df == pytest.approx(nu - q + 1, rel=1e-9)
+    # Some estimates are nearly singular (condition 50 000), which costs digits.
+    assert found.f == pytest.approx(t2 * (nu - q + 1) / (nu * q), rel=2e-4)
+    assert found.p == pytest.approx(stats.f.sf(found.f, q, nu - q + 1), rel=1e-9)
+
+
+def test_kenward_roger_without_a_matching_f_has_none():
+    """Moments of no F distribution: degrees of freedom that are negative, or a scale that is."""
+    assert all(np.isnan(_kr_scale(2, 3, 6)))
+    assert np.isfinite(_kr_scale(2, 0.5, 0.6)).all()

@@ -375,3 +375,12 @@ def test_columns_of_the_tables(small):
         'p_tukey', 'ci95_low', 'ci95_high', 'd', 'd_ci95_low', 'd_ci95_high', 'g', 'g_ci95_low',
         'g_ci95_high', 'denominator',
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize('covariance', ['cs', 'ar1', 'toep'])
+def test_d_of_one_variance_names_its_denominator(covariance):
+    fit = fit_mixed(complete()[1], 'y ~ time', **WHO, covariance=covariance)
+    pairs = fit.pairs('time')
+    assert set(pairs['denominator']) == {'model SD of a visit'}
+    sd = np.sqrt(fit.fit.sigma[0, 0])
+    np.testing.assert_allclose(pairs['d'], pairs['estimate'] / sd)

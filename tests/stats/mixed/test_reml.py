@@ -7,6 +7,7 @@ from ketbids.errors import InputError
 from ketbids.stats.mixed.criterion import Criterion
 from ketbids.stats.mixed.inference import satterthwaite_df
 from ketbids.stats.mixed.layout import lay_out
+from ketbids.stats.mixed.newton import minimise
 from ketbids.stats.mixed.reml import fit_layout, fit_reml
 from ketbids.stats.mixed.structures import STRUCTURES, get_structure
 from tests.stats.mixed.dense import deviance, numeric_hessian, random_rows, small_trial
@@ -376,3 +377,27 @@ def test_any_trial_is_fitted_or_refused_with_a_reason(trial, name):
     hessian = point.hessian[np.ix_(fit.free, fit.free)]
     assert np.linalg.eigvals(np.linalg.solve(information, hessian)).real.min() > 0
     assert (satterthwaite_df(fit, np.eye(X.shape[1])) > 0).all()
+
+
+def several_maxima(seed, n_subjects=12, n_visits=4):
+    """Visits of which a quarter is missing, with a covariance of no structure."""
+    rng = np.random.default_rng(seed)
+    sigma = np.cov(rng.normal(size=(n_visits, n_visits + 2)))
+    wide = rng.multivariate_normal(np.zeros(n_visits), sigma, n_subjects)
+    subject, visit = np.nonzero(rng.random(wide.shape) > 0.25)
+    return wide[subject, visit], np.eye(n_visits)[visit], subject, visit
+
+
+@pytest.mark.parametrize('seed', [6, 149])
+def test_the_highest_of_several_maxima_is_found(seed):
+    y, X, subject, visit = several_maxima(seed)
+    layout, kind = lay_out(X, subject, visit), get_structure('toep')
+    criterion = Criterion(layout, kind, y)
+    rng, found = np.random.default_rng(0), []
+    for extra in range(25):
+        start = criterion.at(kind.start(np.cov(rng.normal(size=(4, 6 + extra)))))
+        minimum = None if start is None else minimise(criterion.at, start)
+        if minimum is not None and minimum.converged:
+            found.append(-(minimum.point.deviance + layout.log_det) / 2)
+    assert max(found) - min(found) > 0.01, 'there are several'
+    assert fit_layout(y, layout, 'toep').loglik >= max(found) - 1e-8

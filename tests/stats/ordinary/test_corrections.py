@@ -47,3 +47,9 @@ def test_what_is_wrong_is_told() -> None:
         adjust([0.1], 'tukey')
     with pytest.raises(InputError, match='not between 0 and 1'):
         adjust([1.2], 'holm')
+
+
+@pytest.mark.parametrize('method', ['none', 'bonferroni', 'holm', 'sidak', 'bh', 'by'])
+def test_fewer_tests_than_p_are_refused(method) -> None:
+    with pytest.raises(InputError, match='1 tests are fewer than the 2 p-values'):
+        adjust([0.01, np.nan, 0.02], method, 1)

@@ -164,3 +164,10 @@ def test_the_level_is_kept_under_the_null(method: str) -> None:
     p = [correlate(*rng.normal(size=(2, 12)), method).p for _ in range(400)]
 
     assert np.mean(np.array(p) < 0.05) < 0.085
+
+
+def test_texts_are_refused() -> None:
+    with pytest.raises(InputError, match='x holds something that is no number'):
+        correlate(['a', 'b', 'c'], [1, 2, 3])
+    with pytest.raises(InputError, match='Covariate 1 holds something that is no number'):
+        correlate([1, 2, 3, 5], [1, 2, 3, 4], covariates=['a', 'b', 'c', 'd'])
