@@ -82,6 +82,8 @@ _P_VALUES = frozenset(
     {'p', 'p_circular', 'p_fdr', 'p_bh', 'p_holm', 'p_bonferroni', 'p_adjusted', 'p_partial'}
     | {'rank_p', 'p_holm_family', 'p_fdr_family', 'p_holm_outcome', 'p_partial_holm'}
 )
+#: Longer tables are folded.
+_MOST_ROWS = 40
 _CIRCULAR = (
     'Rows marked direct or shared-data are of regions that were chosen with the maps that they '
     'test: their p stands apart (p circular), is not corrected, and is no evidence. After each '
@@ -148,7 +150,7 @@ def statistic_section(
         table = tables[suffix]
         circular |= bool({'direct', 'shared-data'} & set(table.get('selection', ())))
         shown = _table(suffix, table, caption, beside)
-        (opened if is_open else folded).append(shown)
+        (opened if is_open and len(shown.rows) <= _MOST_ROWS else folded).append(shown)
     return StatisticSection(
         title=name,
         description=str(summary.get('Description') or ''),
@@ -175,8 +177,11 @@ def _table(suffix: str, table: pd.DataFrame, caption: str, beside: Collection[st
     kept = [name for name in wanted if name in names and table[name].notna().any()]
     headings = {name: _HEADINGS.get(name, name.replace('_', ' ')) for name in kept}
     whole = [n for n in kept if n.startswith('n_') or n in ('n', 'num_df', 'count')]
+    cells = table[kept].replace('', None)
+    if 'stars' in kept:
+        cells['stars'] = cells['stars'].astype(object).where(cells['stars'].notna(), '')
     return Table.from_frame(
-        table[kept].replace('', None),
+        cells,
         caption=caption,
         headings=headings,
         decimals={**dict.fromkeys(whole, 0), 'den_df': 2, 'df': 2, 'f': 2, 't': 2},
