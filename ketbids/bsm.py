@@ -16,13 +16,15 @@ from ketbids import modelblocks, modelpeopleblocks, modelstatisticblocks
 from ketbids.errors import ModelError
 from ketbids.modelblocks import Block, DatasetBlock, Number, RunBlock, number
 from ketbids.modelpeopleblocks import SessionBlock
-from ketbids.modelstatisticblocks import UNION_TAGS
+from ketbids.modelstatisticblocks import STATISTIC_KINDS, UNION_TAGS
 
 __all__ = ['BIDSStatsModel', 'Contrast', 'DatasetNode', 'EdgeFilter', 'RunContrast', 'RunNode']
 __all__ += ['SessionNode', 'read_json', 'validate']
 
 #: Model files are small; anything bigger is another file.
 MAX_BYTES = 1_000_000
+#: Where the list of statistics stands in a node.
+_STATISTICS = ('Model', 'Software', 'ketbids', 'Statistics')
 
 
 def _variable(value: Any) -> Any:
@@ -278,12 +280,13 @@ def validate(content: dict[str, Any]) -> BIDSStatsModel:
 def _fault(fault: dict[str, Any], content: dict[str, Any]) -> str:
     """One fault as node, key and problem."""
     where, kind = list(fault['loc']), fault['type']
-    prefix = ''
+    prefix = kind_of = ''
     if where[0] == 'Nodes' and len(where) > 1:
         node = content['Nodes'][where[1]]
         name = node.get('Name') if isinstance(node, dict) else None
         prefix = f'node {name or where[1]}, '
-        where = _without_tags(where[3:])  # the level names the union's member
+        kind_of = _statistic_kind(where)
+        where = _named(_without_tags(where[3:]), node)  # the level names the union's member
         if kind.startswith('union_tag'):
             where.append('Type' if where else 'Level')
     elif where[0] == 'Edges' and len(where) > 1:
@@ -292,16 +295,44 @@ def _fault(fault: dict[str, Any], content: dict[str, Any]) -> str:
     key = ''.join(words).removeprefix('.')
     message = fault['msg'].removeprefix('Value error, ')
     if kind == 'extra_forbidden':
-        close = get_close_matches(str(where[-1]), _known_keys(), n=1)
-        message = 'unknown key' + (f' (did you mean {close[0]}?)' if close else '')
+        message = _unknown_key(str(where[-1]), kind_of)
     elif kind == 'missing':
         message = 'missing'
     elif kind.startswith('union_tag'):
-        kinds = ["'Run'", "'Session'", "'Dataset'"]
-        if where[-1] == 'Type':
-            kinds = fault['ctx'].get('expected_tags', '').split(', ') or kinds
-        message = f'the {str(where[-1]).lower()} must be {", ".join(kinds[:-1])} or {kinds[-1]}'
+        kinds = STATISTIC_KINDS if where[-1] == 'Type' else ('Run', 'Session', 'Dataset')
+        shown = [f"'{name}'" for name in kinds]
+        message = f'the {str(where[-1]).lower()} must be {", ".join(shown[:-1])} or {shown[-1]}'
     return f'{prefix}{key}: {message}' if key else f'{prefix.removesuffix(", ")}: {message}'
+
+
+def _statistic_kind(where: list[Any]) -> str:
+    """Kind of the statistic of which a fault is a key, '' elsewhere."""
+    # Nodes, number, level, Model, Software, ketbids, Statistics, number, kind, key
+    return str(where[8]) if where[6:7] == ['Statistics'] and len(where) == 10 else ''
+
+
+def _named(where: list[Any], node: Any) -> list[Any]:
+    """Give a statistic its name in place of its number, if it has one."""
+    place = len(_STATISTICS)
+    if tuple(where[:place]) != _STATISTICS or len(where) == place:
+        return where
+    entry = node
+    for part in where[: place + 1]:
+        entry = entry[part]
+    name = entry.get('Name') if isinstance(entry, dict) else None
+    known = isinstance(name, str) and bool(name)
+    return [*where[:place], name if known else where[place], *where[place + 1 :]]
+
+
+def _unknown_key(key: str, kind: str) -> str:
+    """What to say of a key that does not stand where it can."""
+    if key == 'Associations':
+        return 'there is no such key; a statistic of Type correlation (Statistics) takes its place'
+    known = _known_keys()
+    if key in known:
+        return f'does not belong to a statistic of type {kind}' if kind else 'does not belong here'
+    close = get_close_matches(key, known, n=1)
+    return 'unknown key' + (f' (did you mean {close[0]}?)' if close else '')
 
 
 def _without_tags(where: list[Any]) -> list[Any]:

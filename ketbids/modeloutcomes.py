@@ -84,8 +84,19 @@ def read_regions(
     return regions
 
 
-def read_outcome(block: str | RegionsBlock | BehaviourBlock, known: Known, where: str) -> Outcome:
+def read_outcome(
+    block: str | RegionsBlock | BehaviourBlock, known: Known, where: str, *, visits: bool
+) -> Outcome:
     """Read a score, a choice of regions, or measures of behaviour.
+
+    Parameters
+    ----------
+    block : str or block
+    known : Known
+    where : str
+        Node and key, for messages.
+    visits : bool
+        Whether its values of sessions are taken: a score must have such.
 
     Raises
     ------
@@ -94,6 +105,11 @@ def read_outcome(block: str | RegionsBlock | BehaviourBlock, known: Known, where
     """
     if isinstance(block, str):
         need_variable(block, where)
+        if visits and block not in known.scores:
+            raise ModelError(
+                f'{where}: {block} has no value per session, for it is not among Scores '
+                f'({", ".join(known.scores) or "none"})'
+            )
         return Outcome(score=block)
     if isinstance(block, RegionsBlock):
         return Outcome(regions=_region_choice(block.Regions, known, f'{where}.Regions'))
@@ -198,18 +214,7 @@ def read_sessions(
         raise ModelError(
             f'{where}: the files of this study have no sessions (GroupBy of the session node)'
         )
-    if outcome is not None and outcome.score:
-        _need_scored(outcome.score, known, where)
     return tuple(labels)
-
-
-def _need_scored(score: str, known: Known, where: str) -> None:
-    """Refuse sessions of a variable that has no value per session."""
-    if score not in known.scores:
-        raise ModelError(
-            f'{where}: {score} has no value per session, for it is not among Scores '
-            f'({", ".join(known.scores) or "none"})'
-        )
 
 
 def need_single(name: str, known: Known, where: str) -> None:

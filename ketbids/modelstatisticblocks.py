@@ -6,8 +6,15 @@ from pydantic import BeforeValidator, Discriminator, Field, StrictBool, StrictSt
 
 from ketbids.modelblocks import Block
 
-__all__ = ['UNION_TAGS', 'AnyStatistic', 'BehaviourBlock', 'CorrelationBlock', 'CountsBlock']
-__all__ += ['FlowBlock', 'LinearBlock', 'MixedBlock', 'ModelledBlock', 'OutcomeBlock']
+__all__ = ['STATISTIC_KINDS', 'UNION_TAGS', 'AnyStatistic', 'BehaviourBlock', 'CorrelationBlock']
+__all__ += [
+    'CountsBlock',
+    'FlowBlock',
+    'LinearBlock',
+    'MixedBlock',
+    'ModelledBlock',
+    'OutcomeBlock',
+]
 __all__ += ['ReferenceBlock', 'ReferenceGroupBlock', 'RegionChoiceBlock', 'RegionsBlock']
 __all__ += ['StatisticBlock', 'TableBlock']
 
@@ -63,6 +70,9 @@ class BehaviourBlock(Block):
 #: What pydantic puts into the path of a fault for the shapes of an outcome and for the kinds of
 #: statistics, though it is no key of the file.
 UNION_TAGS = frozenset({'score', 'regions', 'behaviour'})
+
+#: What ``Type`` of a statistic can be.
+STATISTIC_KINDS = ('mixed', 'linear', 'reference', 'correlation', 'table', 'counts', 'flow')
 
 OutcomeBlock = Annotated[
     Annotated[StrictStr, Tag('score')]

@@ -32,6 +32,7 @@ from ketbids.modelstatisticblocks import (
     StatisticBlock,
     TableBlock,
 )
+from ketbids.stats.clinical.order import find_conflict
 from ketbids.stats.clinical.specs import (
     CorrelationStatistic,
     CountStatistic,
@@ -47,6 +48,9 @@ from ketbids.stats.mixed.design import Formula, parse_formula
 from ketbids.stats.mixed.margins import parse_means
 
 __all__ = ['read_statistics']
+
+#: A formula as the model file has it, for messages.
+_EXAMPLE = 'time * group + age'
 
 
 def read_statistics(
@@ -73,7 +77,15 @@ def read_statistics(
         need_label(block.Name, where, 'name of a statistic')
         if block.Name.lower() in analyses:
             raise ModelError(f'{where}: {block.Name} is the name of an analysis already')
-    return tuple(_read(block, known, f'{where}.{block.Name}') for block in blocks)
+    statistics = tuple(_read(block, known, f'{where}.{block.Name}') for block in blocks)
+    conflict = find_conflict(statistics)
+    if conflict is not None:
+        first, second = conflict.sessions
+        raise ModelError(
+            f'{where}: {first} is before {second} in Sessions of {conflict.first}, and after it '
+            f'in those of {conflict.second}; Sessions of mixed and flow are in the order of time'
+        )
+    return statistics
 
 
 def _read(block: StatisticBlock, known: Known, where: str) -> Statistic:
@@ -129,7 +141,8 @@ def _linear(block: LinearBlock, known: Known, where: str, common: dict[str, Any]
 
 def _modelled(block: ModelledBlock, known: Known, where: str) -> dict[str, Any]:
     """Read what mixed and linear models have in common."""
-    outcome = read_outcome(block.Outcome, known, f'{where}.Outcome')
+    visits = isinstance(block, MixedBlock) or getattr(block, 'Value', None) is not None
+    outcome = read_outcome(block.Outcome, known, f'{where}.Outcome', visits=visits)
     formula = _formula(block.Formula, f'{where}.Formula')
     for name in formula.variables:
         if name == outcome.score:
@@ -157,7 +170,7 @@ def _modelled(block: ModelledBlock, known: Known, where: str) -> dict[str, Any]:
 def _formula(text: str, where: str) -> Formula:
     """Read a right side."""
     with as_model_error(where):
-        formula = parse_formula(text)
+        formula = parse_formula(text, example=_EXAMPLE)
     if formula.response is not None:
         raise ModelError(f"{where}: write the right side only; Outcome is what stands before '~'")
     return formula
@@ -178,7 +191,7 @@ def _mean(text: str, formula: Formula, block: ModelledBlock, where: str) -> str:
 def _reference(
     block: ReferenceBlock, known: Known, where: str, common: dict[str, Any]
 ) -> Statistic:
-    outcome = read_outcome(block.Outcome, known, f'{where}.Outcome')
+    outcome = read_outcome(block.Outcome, known, f'{where}.Outcome', visits=True)
     reference, key = block.Reference, f'{where}.Reference'
     for name in (*block.Groups, reference.Name):
         need_label(name, where, 'name of a group')
@@ -199,7 +212,8 @@ def _reference(
 def _correlation(
     block: CorrelationBlock, known: Known, where: str, common: dict[str, Any]
 ) -> Statistic:
-    outcome = read_outcome(block.Outcome, known, f'{where}.Outcome')
+    by_visit = any(value is not None for value in block.Values.values())
+    outcome = read_outcome(block.Outcome, known, f'{where}.Outcome', visits=by_visit)
     need_single(block.Variable, known, f'{where}.Variable')
     covariates = _covariates(block.Covariates, outcome, known, where)
     if block.Variable == outcome.score:

@@ -142,7 +142,8 @@ class Variables(NamedTuple):
     required : frozenset of str
         Those without which there is an analysis that cannot be made.
     numbers : frozenset of str
-        Those that must be numbers.
+        Those that must be numbers for analyses, checks or derived variables; what a statistic
+        alone needs as a number, it refuses by itself.
     """
 
     all: frozenset[str]
@@ -233,9 +234,7 @@ class StudyModel:
         numbers |= {value.strip() for value in checked if value.strip().isidentifier()}
         plain: set[str] = set()
         for statistic in self.statistics:
-            uses = statistic_uses(statistic, self.scores)
-            plain |= uses.names
-            numbers |= uses.numbers
+            plain |= statistic_uses(statistic, self.scores).names
         for name in reversed(list(self.derived)):
             if name in required:
                 required.update(expressions.names(self.derived[name]))

@@ -191,6 +191,7 @@ def test_preset_of_the_paper() -> None:
 
 RUN, SESSION, HC, VS, CHANGE = (('Nodes', index) for index in (0, 1, 2, 5, 9))
 BLOCK = ('Model', 'Software', 'ketbids')
+STATISTICS = [s['Name'] for s in CONTENT['Nodes'][1]['Model']['Software']['ketbids']['Statistics']]
 
 
 def changed(*path: Any, value: Any) -> dict:
@@ -232,16 +233,24 @@ def changed(*path: Any, value: Any) -> dict:
             'Minimun: unknown key (did you mean Minimum?)',
         ),
         ((*HC, *BLOCK, 'Centre'), 'node meanHC, Model.Software.ketbids.Centre'),
-        ((*CHANGE, *BLOCK, 'Associations'), 'ketbids.Associations: unknown key'),
+        (
+            (*CHANGE, *BLOCK, 'Associations'),
+            'ketbids.Associations: there is no such key; a statistic of Type correlation '
+            '(Statistics) takes its place',
+        ),
+        ((*CHANGE, *BLOCK, 'Scores'), 'ketbids.Scores: does not belong here'),
         (
             (*SESSION, *BLOCK, 'Statistics', 4, 'Fromula'),
-            'ketbids.Statistics[4].Fromula: unknown key (did you mean Formula?)',
+            f'ketbids.Statistics.{STATISTICS[4]}.Fromula: unknown key (did you mean Formula?)',
         ),
         (
             (*SESSION, *BLOCK, 'Statistics', 5, 'Outcome', 'Regions', 'SelectBy'),
-            'Statistics[5].Outcome.Regions.SelectBy: unknown key (did you mean SelectedBy?)',
+            f'Statistics.{STATISTICS[5]}.Outcome.Regions.SelectBy: unknown key (did you mean '
+            'SelectedBy?)',
         ),
         ((*SESSION, *BLOCK, 'Regions', 'L_inferiorFrontal', 'Label'), 'L_inferiorFrontal.Label'),
+        ((*SESSION, *BLOCK, 'Regions', 'Statistics'), 'ketbids.Regions.Statistics: '),
+        ((*SESSION, *BLOCK, 'Statistics'), 'ketbids.Statistics: Input should be a valid list'),
         ((*CHANGE, *BLOCK, 'Rois', 'Atlass'), 'ketbids.Rois.Atlass'),
         (('Edges', 0, 'Sorce'), 'edge 0, Sorce: unknown key (did you mean Source?)'),
         (('Edges', 1, 'Filter', 'contrasts'), 'edge 1, Filter.contrasts'),
@@ -629,4 +638,4 @@ def test_variables_that_the_model_uses(load: Load) -> None:
     assert used.all == {'group', 'age', 'sex'} | scores | times
     # A statistic that lacks something says so itself.
     assert used.required == {'group', 'age', 'sex', 'hdrs_TP3'}
-    assert used.numbers == {'age'} | scores | times
+    assert used.numbers == {'age', 'hdrs_TP1', 'hdrs_TP3'} | times

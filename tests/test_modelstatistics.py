@@ -91,7 +91,7 @@ def test_packaged_statistics() -> None:
         formula='time * remitter',
         means=('time|remitter', 'remitter|time'),
         sessions=('TP1', 'TP3'),
-        compare=('un',),
+        compare=('cs', 'un'),
     )
     assert found['roiVsControls'] == ReferenceStatistic(
         'roiVsControls',
@@ -286,8 +286,8 @@ def test_variables_of_statistics(load: Load) -> None:
     assert correlation.values == {'dose': ('',)}
     used = model.variables()
     assert used.all >= {'weight', 'arm', 'dose', 'level', 'hdrs_TP2'}
-    assert used.numbers >= {'weight', 'dose', 'level', 'hdrs_TP2'}
-    assert 'arm' not in used.numbers
+    # One statistic that cannot have them must not stop the others: it refuses them by itself.
+    assert used.numbers.isdisjoint({'weight', 'dose', 'level', 'arm'})
     assert used.required.isdisjoint({'weight', 'arm', 'dose', 'level'})
     assert used.all.isdisjoint({'time', 'hdrs', 'hdrs_change', 'remitter'})
 
@@ -304,21 +304,39 @@ def regions(**keys: Any) -> dict[str, Any]:
     ('name', 'keys', 'words'),
     [
         # Shape
-        ('hdrsOverTime', {'Type': 'anova'}, "Statistics[0].Type: the type must be 'mixed', "),
-        ('hdrsOverTime', {'Type': ...}, 'Statistics[0].Type: '),
-        ('hdrsOverTime', {'Formula': ...}, 'Statistics[0].Formula: missing'),
-        ('hdrsOverTime', {'Value': 'TP1'}, 'Statistics[0].Value: unknown key'),
-        ('hdrsOverTime', {'Covariance': 'us'}, "Statistics[0].Covariance: Input should be 'ri'"),
-        ('hdrsOverTime', {'Outcome': 3}, 'Statistics[0].Outcome: the name of a score, or an'),
-        ('hdrsOverTime', {'Outcome': {'Score': 'x'}}, 'Statistics[0].Outcome: the name of a'),
-        ('hdrsOverTime', {'Outcome': {'Behaviour': []}}, 'Statistics[0].Outcome.Behaviour: '),
+        ('hdrsOverTime', {'Type': 'anova'}, "hdrsOverTime.Type: the type must be 'mixed', "),
+        (
+            'hdrsOverTime',
+            {'Type': ...},
+            "Statistics.hdrsOverTime.Type: the type must be 'mixed', 'linear', 'reference', "
+            "'correlation', 'table', 'counts' or 'flow'",
+        ),
+        ('hdrsOverTime', {'Name': ..., 'Formula': 3}, 'Statistics[0].Name: missing'),
+        ('hdrsOverTime', {'Formula': ...}, 'hdrsOverTime.Formula: missing'),
+        (
+            'hdrsOverTime',
+            {'Value': 'TP1'},
+            'hdrsOverTime.Value: does not belong to a statistic of type mixed',
+        ),
+        (
+            'table1',
+            {'Covariates': ['age']},
+            'table1.Covariates: does not belong to a statistic of type table',
+        ),
+        ('table1', {'Sesions': ['TP1']}, 'unknown key (did you mean Sessions?)'),
+        ('hdrsOverTime', {'Formula': 'time -'}, 'for example time * group + age'),
+        ('hdrsOverTime', {'Formula': 'a*b*c*d*e'}, 'a product of more than 4 parts'),
+        ('hdrsOverTime', {'Covariance': 'us'}, "hdrsOverTime.Covariance: Input should be 'ri'"),
+        ('hdrsOverTime', {'Outcome': 3}, 'hdrsOverTime.Outcome: the name of a score, or an'),
+        ('hdrsOverTime', {'Outcome': {'Score': 'x'}}, 'hdrsOverTime.Outcome: the name of a'),
+        ('hdrsOverTime', {'Outcome': {'Behaviour': []}}, 'hdrsOverTime.Outcome.Behaviour: '),
         ('hdrsChange', {'Values': {'a': 3}}, 'Values.a: one session ("TP1"), two for a'),
-        ('hdrsChange', {'Values': {}}, 'Statistics[0].Values: '),
+        ('hdrsChange', {'Values': {}}, 'hdrsChange.Values: '),
         # Names
         ('hdrsOverTime', {'Name': 'hdrs_time'}, "the name of a statistic 'hdrs_time' becomes"),
         ('hdrsOverTime', {'Name': 'meanhc'}, 'Statistics: meanhc is the name of an analysis'),
         # Outcomes
-        ('hdrsOverTime', {'Outcome': 'madrs'}, 'Sessions: madrs has no value per session'),
+        ('hdrsOverTime', {'Outcome': 'madrs'}, 'Outcome: madrs has no value per session'),
         ('hdrsOverTime', {'Outcome': 'a b'}, "Outcome: 'a b' cannot be the name of a variable"),
         (
             'behaviourOverTime',
@@ -381,7 +399,7 @@ def regions(**keys: Any) -> dict[str, Any]:
         ('behaviourVsControls', {'Value': ['TP1'] * 2}, 'Value: a difference needs two different'),
         ('behaviourVsControls', {'Value': ['TP1', 'TP2', 'TP3']}, 'needs two different'),
         ('behaviourVsControls', {'Outcome': 'hdrs', 'Value': None}, 'hdrs has a value per'),
-        ('behaviourVsControls', {'Outcome': 'iq'}, 'Value: iq has no value per session'),
+        ('behaviourVsControls', {'Outcome': 'iq'}, 'Outcome: iq has no value per session'),
         # Who
         ('hdrsOverTime', {'Subset': "group = 'TRD'"}, 'hdrsOverTime.Subset: Expression'),
         ('hdrsOverTime', {'Subset': "group == 'TDR'"}, "Subset: 'TDR' is no level of group"),
@@ -437,6 +455,22 @@ def test_refused(load: Load, name: str, keys: dict[str, Any], words: str) -> Non
     assert words in str(error.value)
     assert 'model.json: node session, Model.Software.ketbids.Statistics' in str(error.value)
     assert error.value.exit_code == 3
+
+
+def test_the_order_of_time_is_one(load: Load) -> None:
+    """Two mixed models, or one and the flow, may not have sessions the other way round."""
+    mixed, flow, table = (GIVEN[name] for name in ('hdrsOverTime', 'flow', 'table1'))
+    backwards = {'Sessions': ['TP3', 'TP1']}
+    words = (
+        'TP1 is before TP3 in Sessions of flow, and after it in those of hdrsOverTime; '
+        'Sessions of mixed and flow are in the order of time'
+    )
+    with pytest.raises(ModelError, match=words):
+        load(flow, mixed | backwards)
+    with pytest.raises(ModelError, match='Sessions of hdrsOverTime, and after it in those of b'):
+        load(mixed, mixed | backwards | {'Name': 'b'})
+    # The sessions of a table are columns, in any order.
+    load(flow, mixed, table | {'Sessions': ['TP3', 'TP2', 'TP1']})
 
 
 def test_names_are_those_of_one_statistic(load: Load) -> None:

@@ -27,6 +27,8 @@ logger = logging.getLogger('ketbids')
 
 #: Stem of the table that is written.
 _TABLE = 'group_behaviour'
+#: Table of tests that earlier versions wrote, where declared statistics are now.
+_TESTS = 'group_behaviour_tests'
 _KEYS = ('participant_id', 'session_id', 'task', 'acquisition')
 #: Visits that a message names.
 _NAMED = 5
@@ -161,6 +163,7 @@ def report_behaviour(
         None if there is no behaviour at all.
     """
     output_dir, stimuli = settings.paths.output_dir, model.run.events.stimuli
+    _remove(output_dir, 'declared statistics test behaviour now', _TESTS)
     if behaviour is None or stimuli is None:
         _remove(output_dir, 'the model file has no Stimuli')
         return None
@@ -181,9 +184,9 @@ def report_behaviour(
     )
 
 
-def _remove(output_dir: Path, why: str) -> None:
+def _remove(output_dir: Path, why: str, stem: str = _TABLE) -> None:
     """Remove the table of an earlier call, and say so."""
-    removed = remove_group_tables(output_dir, [_TABLE])
+    removed = remove_group_tables(output_dir, [stem])
     if removed:
         logger.info('Removed, as %s: %s.', why, ', '.join(removed))
 

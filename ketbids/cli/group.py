@@ -30,8 +30,10 @@ from ketbids.cli.selection import (
     with_runs_in_maps,
     with_sessions_without_runs,
 )
+from ketbids.cli.statisticchecks import check_statistics
+from ketbids.cli.statisticdata import StatisticSource
 from ketbids.cli.statisticpages import statistic_sections, write_missing
-from ketbids.cli.statistics import StatisticSource, region_contrasts, run_statistics
+from ketbids.cli.statistics import region_contrasts, run_statistics, undeclared_statistics
 from ketbids.errors import InputError, KetbidsError
 from ketbids.io.bids import participant_labels
 from ketbids.io.files import claims
@@ -105,8 +107,11 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
     if settings.dry_run:
         names = [item.stem for item in todo]
         statistics = [s for s in model.statistics if s.name in asked_statistics]
-        print(list_analyses(chosen, names, failures, statistics))
-        return _exit_code(bool(chosen), failures)
+        everybody = people.drop(not_chosen)
+        refused = check_statistics(model, asked_statistics, everybody, exclusions)
+        gone = undeclared_statistics(output_dir, [s.name for s in model.statistics])
+        print(list_analyses(chosen, names, failures, statistics, refused, gone))
+        return _exit_code(bool(chosen) or len(refused) < len(statistics), failures | refused)
     with claims(lock_path(output_dir)) as claim:
         if not claim('group'):
             raise KetbidsError(f'Another group run is at work in {output_dir}: wait for its end.')
@@ -122,10 +127,19 @@ def run(settings: Settings, model: StudyModel, *, verbosity: int = 0) -> int:
             )
         finished = [item for item in planned if not unfinished(item.stem, item.mark)]
         everybody = people.drop(not_chosen)
-        source = StatisticSource(everybody, visits, exclusions, behaviour, finished)
-        failures |= run_statistics(settings, model, asked_statistics, source, verbosity=verbosity)
+        source = StatisticSource(
+            everybody,
+            visits,
+            exclusions,
+            behaviour,
+            finished,
+            [c.name for c in model.run.contrasts if not unfinished(f'group_{c.name}', stamp)],
+        )
+        done = run_statistics(settings, model, asked_statistics, source, verbosity=verbosity)
+        failures |= done.failures
         messages = _messages(output_dir, failures, planned, finished, common, len(maps))
-        sections = statistic_sections(output_dir, [s.name for s in model.statistics])
+        messages += done.messages
+        sections = statistic_sections(output_dir, done.current)
         page = write_group_page(
             settings,
             model,

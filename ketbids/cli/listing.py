@@ -98,6 +98,8 @@ def list_analyses(
     todo: Sequence[str],
     failures: Mapping[str, str],
     statistics: Sequence[Statistic] = (),
+    refused: Mapping[str, str] | None = None,
+    undeclared: Sequence[str] = (),
 ) -> str:
     """Write what the group level would do, one analysis after the other, and who is left out.
 
@@ -110,6 +112,10 @@ def list_analyses(
         Why an analysis cannot be made, by the start of the names of its files.
     statistics : sequence of Statistic
         What is computed after the analyses, of their regions too.
+    refused : mapping of str to str, optional
+        Why a statistic cannot be made, by its name.
+    undeclared : sequence of str
+        Statistics of earlier calls that the model file does not have.
     """
     lines = []
     for item in analyses:
@@ -120,7 +126,12 @@ def list_analyses(
             more = f' and {len(people) - _NAMED} more' if len(people) > _NAMED else ''
             lines.append(f'  left out: {", ".join(people[:_NAMED])}{more}: {why}')
     lines += [f'{name}: cannot be done: {why}' for name, why in failures.items()]
-    lines += list_statistics(statistics)
+    lines += list_statistics(statistics, refused or {})
+    if undeclared:
+        lines.append(
+            f'Not in the model file, so that their files in group/statistics will be removed: '
+            f'{", ".join(undeclared)}'
+        )
     done = len(analyses) - len(todo)
     return '\n'.join([
         *lines,
@@ -129,12 +140,19 @@ def list_analyses(
     ])  # fmt: skip
 
 
-def list_statistics(statistics: Sequence[Statistic]) -> list[str]:
-    """Write what each statistic is of, one line each; what it is made of is not looked at."""
+def list_statistics(statistics: Sequence[Statistic], refused: Mapping[str, str]) -> list[str]:
+    """Write what each statistic is of, and why one cannot be made; maps are not looked at."""
     if not statistics:
         return []
     head = f'Statistics after that, if what they are made of has changed: {len(statistics)}'
-    return [head, *(f'  {item.name}: {_about(item)}' for item in statistics)]
+    if refused:
+        head += f', of which {len(refused)} cannot be done'
+    lines = [head]
+    for item in statistics:
+        lines.append(f'  {item.name}: {_about(item)}')
+        if item.name in refused:
+            lines.append(f'    cannot be done: {refused[item.name]}')
+    return lines
 
 
 def _about(statistic: Statistic) -> str:

@@ -14,6 +14,7 @@ from ketbids.errors import InputError, UsageError
 from ketbids.io.longtable import read_long_table, type_columns
 from ketbids.stats.mixed.design import Formula, parse_formula
 from ketbids.stats.mixed.inference import Ddf, kr_information
+from ketbids.stats.mixed.margins import check_means
 from ketbids.stats.mixed.model import MixedFit, MixedModel
 from ketbids.stats.mixed.results import Basis
 from ketbids.stats.mixed.rows import in_order
@@ -88,6 +89,9 @@ def mixed_results(path: Path, request: Request) -> dict[str, Any]:
     _check(formula, request)
     frame, levels = _read(path, formula, request)
     try:
+        counts = frame.dropna().nunique()
+        for spec in request.means:
+            check_means(spec, {name: int(counts[name]) for name in levels})
         model = MixedModel(
             frame,
             request.formula,

@@ -48,6 +48,7 @@ def write_missing(
         lost = item.design.exclusions
         # A row without a session concerns the participant: a variable, or the subset.
         kind = lost['session_id'].notna().map({True: 'map', False: 'variable'})
+        kind = kind.mask(lost['reason'].str.match('excluded(:|$)').fillna(False), 'excluded')
         table = lost.assign(
             outcome=item.contrast, missing=kind, consequence='the participant is not in the test'
         )

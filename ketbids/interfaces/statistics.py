@@ -15,7 +15,7 @@ from nipype.interfaces.base import (
 from ketbids.io.clinicaldata import read_clinical_data
 from ketbids.io.columns import column_descriptions
 from ketbids.io.files import read_json, write_json
-from ketbids.io.statistics import remove_statistic, statistic_path
+from ketbids.io.statistics import remove_statistic, results, statistic_path
 from ketbids.io.tables import read_texts, write_table
 
 __all__ = ['RunStatistic', 'SaveStatistic']
@@ -29,7 +29,7 @@ class _RunStatisticInputSpec(BaseInterfaceInputSpec):
 
 class _RunStatisticOutputSpec(TraitedSpec):
     tables = traits.List(File(exists=True), desc='tables, named by what they hold')
-    summary = File(exists=True, desc='choices, methods, sentences and warnings')
+    summary = File(exists=True, desc='choices, methods, sentences, warnings and results')
 
 
 class RunStatistic(SimpleInterface):
@@ -53,6 +53,7 @@ class RunStatistic(SimpleInterface):
             'Methods': result.methods,
             'Sentences': list(result.sentences),
             'Warnings': list(result.warnings),
+            'Results': results(result.tables),
         }
         self._results['tables'] = [str(path) for path in written]
         self._results['summary'] = str(write_json(folder / 'summary.json', summary))

@@ -1,15 +1,16 @@
 """What a declared statistic is computed from, as a folder of plain files."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
 
-from ketbids.io.files import read_json, write_json
-from ketbids.io.tables import read_texts, typed_column, write_table
+from ketbids.io.files import read_json, write_text
+from ketbids.io.tables import read_texts, table_text, typed_column
 from ketbids.stats.circularity import DataUse
 from ketbids.stats.clinical.data import ClinicalData
 
-__all__ = ['read_clinical_data', 'write_clinical_data']
+__all__ = ['clinical_texts', 'read_clinical_data', 'write_clinical_data']
 
 _PEOPLE, _USES = 'people.tsv', 'uses.json'
 #: Tables beside that of people; labels in them stay text.
@@ -25,10 +26,14 @@ def write_clinical_data(folder: Path, data: ClinicalData) -> list[Path]:
     list of Path
         The files.
     """
+    return [write_text(folder / name, text) for name, text in clinical_texts(data).items()]
+
+
+def clinical_texts(data: ClinicalData) -> dict[str, str]:
+    """Texts of the files that `write_clinical_data` writes, by name."""
     people = data.people.rename_axis('participant_id').reset_index()
-    written = write_table(folder / _PEOPLE, people)
-    for name in _TABLES:
-        written += write_table(folder / f'{name}.tsv', getattr(data, name))
+    texts = {_PEOPLE: table_text(people)}
+    texts |= {f'{name}.tsv': table_text(getattr(data, name)) for name in _TABLES}
     uses = {
         'selecting': {
             name: {
@@ -42,8 +47,9 @@ def write_clinical_data(folder: Path, data: ClinicalData) -> list[Path]:
         'sessions': list(data.sessions),
         'levels': {name: list(levels) for name, levels in data.levels.items()},
         'roots': {name: sorted(roots) for name, roots in data.roots.items()},
+        'inputs': {name: sorted(inputs) for name, inputs in data.inputs.items()},
     }
-    return [*written, write_json(folder / _USES, uses)]
+    return texts | {_USES: json.dumps(uses, indent=2) + '\n'}
 
 
 def read_clinical_data(folder: Path) -> ClinicalData:
@@ -81,6 +87,7 @@ def read_clinical_data(folder: Path) -> ClinicalData:
         sessions=tuple(uses['sessions']),
         levels={name: tuple(levels) for name, levels in uses['levels'].items()},
         roots={name: frozenset(roots) for name, roots in uses['roots'].items()},
+        inputs={name: frozenset(inputs) for name, inputs in uses['inputs'].items()},
     )
 
 

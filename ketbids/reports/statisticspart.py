@@ -1,12 +1,13 @@
 """Declared statistics, for the page of the group."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from ketbids.reports.links import Link
+from ketbids.reports.statisticcells import P_VALUES, joined
 from ketbids.reports.tables import Table
 
 __all__ = ['StatisticSection', 'statistic_section']
@@ -31,65 +32,90 @@ _SHOWN: Mapping[str, tuple[str, bool]] = {
     'comparison': ('Other covariance structures', False),
     'missing': ('What was missing, and what followed', False),
 }
-#: Columns of tables that have more of them than a page is wide, in this order.
+#: Columns of the tables of means and pairs that are no factors.
+_NO_FACTORS = frozenset(
+    {'outcome', 'source', 'selected_by', 'companion', 'means', 'contrast', 'estimate', 'se', 'df'}
+    | {'t', 'selection', 'p', 'family', 'p_holm_family', 'p_fdr_family', 'p_circular', 'stars'}
+    | {'p_adjusted', 'adjust', 'p_bonferroni', 'p_holm', 'p_sidak', 'p_tukey', 'ci95_low'}
+    | {'ci95_high', 'd', 'd_ci95_low', 'd_ci95_high', 'g', 'g_ci95_low', 'g_ci95_high'}
+    | {'denominator', 'n', 'mean', 'sd', 'emmean', 'not_available'}
+)
+#: Columns that are shown, the most important first, as the rest may be beyond the edge.
 _TESTS = (
-    *('variable', 'session_id', 'test', 'n', 'statistic', 'den_df', 'p', 'difference', 'ci95'),
-    *('g', 'rank_p', 'note', 'not_available'),
+    *('variable', 'session_id', 'test', 'n', 'statistic', 'p', 'difference', 'g', 'rank_p'),
+    'not_available',
 )
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     'tests': _TESTS,
     'dropout_tests': _TESTS,
     'terms': (
-        *('outcome', 'term', 'n_subjects', 'num_df', 'den_df', 'f', 'selection', 'p', 'p_holm'),
-        *('stars', 'p_circular', 'partial_eta2', 'ci90', 'not_available'),
+        *('outcome', 'term', 'selection', 'f', 'p', 'p_circular', 'p_holm', 'stars'),
+        *('partial_eta2', 'n_subjects', 'not_available'),
     ),
     'comparisons': (
-        *('outcome', 'group', 'session_id', 'n', 'n_reference', 'estimate', 'ci95', 't', 'df'),
-        *('selection', 'p', 'p_holm', 'stars', 'p_holm_outcome', 'p_circular', 'g'),
-        'not_available',
+        *('outcome', 'group', 'session_id', 'selection', 'estimate', 't', 'p', 'p_circular'),
+        *('p_holm', 'stars', 'p_holm_outcome', 'g', 'n', 'not_available'),
     ),
     'correlations': (
-        *('outcome', 'values', 'n', 'r', 'ci95', 'selection', 'p', 'p_holm', 'stars'),
-        *('p_circular', 'partial_r', 'p_partial', 'p_partial_holm', 'not_available'),
+        *('outcome', 'values', 'selection', 'r', 'p', 'p_circular', 'p_holm', 'stars'),
+        *('partial_r', 'p_partial', 'p_partial_holm', 'n', 'not_available'),
+    ),
+    'families': ('family', 'test', 'outcome', 'n_tests', 'p', 'p_holm', 'p_fdr', 'stars'),
+    'pairs': (
+        *('outcome', 'contrast', 'selection', 'estimate', 't', 'p_adjusted', 'p_circular'),
+        *('p_holm_family', 'stars', 'g', 'not_available'),
+    ),
+    'emmeans': ('outcome', 'selection', 'emmean', 'n', 'mean'),
+    'estimates': ('outcome', 'term', 'selection', 'estimate', 't', 'p', 'p_circular', 'p_holm'),
+    'covariance': ('outcome', 'parameter', 'estimate', 'se', 'wald_z', 'note'),
+    'comparison': (
+        *('outcome', 'covariance', 'term', 'selection', 'f', 'p', 'p_circular', 'aic', 'bic'),
+        *('minus2_restricted_loglik', 'n_covariance_parameters', 'singular', 'not_available'),
     ),
 }
 #: Columns of the others that a page does without.
-_LEFT_OUT = frozenset(
-    {'source', 'selected_by', 'companion', 'expression', 'denominator', 'means', 'adjust'}
-    | {'d', 'p_bonferroni', 'p_sidak', 'p_tukey', 'percent_of_all', 'minimum', 'maximum'}
-)
+_LEFT_OUT = frozenset({'expression', 'percent_of_all', 'minimum', 'maximum'})
 _HEADINGS = {
     'session_id': 'session',
-    'ci95': '95 % interval',
-    'ci90': '90 % interval',
     'p_holm': 'p Holm',
     'p_holm_family': 'p Holm (family)',
     'p_holm_outcome': 'p Holm (outcome)',
     'p_partial_holm': 'of it, Holm',
-    'p_bh': 'p FDR',
     'p_fdr': 'p FDR',
     'f': 'F',
-    'num_df': 'df 1',
-    'den_df': 'df 2',
+    't': 't',
+    'statistic': 'statistic (df)',
     'n_subjects': 'n',
+    'n_tests': 'tests',
     'rank_p': 'p of ranks',
-    'partial_r': 'partial r',
     'p_partial': 'p of it',
+    'minus2_restricted_loglik': '\N{MINUS SIGN}2 log-likelihood',
+    'n_covariance_parameters': 'parameters',
+    'aic': 'AIC',
+    'bic': 'BIC',
     'stars': '',
     'not_available': 'why n/a',
 }
-_P_VALUES = frozenset(
-    {'p', 'p_circular', 'p_fdr', 'p_bh', 'p_holm', 'p_bonferroni', 'p_adjusted', 'p_partial'}
-    | {'rank_p', 'p_holm_family', 'p_fdr_family', 'p_holm_outcome', 'p_partial_holm'}
-)
-#: Longer tables are folded.
+#: Headings of values that have an interval beside them.
+_WITH_INTERVAL = {
+    'ci95': {'estimate': 'estimate', 'emmean': 'marginal mean', 'difference': 'difference'}
+    | {'percent': 'percent', 'r': 'r'},
+    'ci90': {'partial_eta2': 'partial \u03b7\u00b2'},
+    'partial_ci95': {'partial_r': 'partial r'},
+    'g_ci95': {'g': 'g'},
+}
+_ADJUSTED = {'none': 'p', 'bonferroni': 'p Bonferroni', 'holm': 'p Holm', 'sidak': 'p Sidak'}
+_ADJUSTED |= {'tukey': 'p Tukey'}
+#: Longer tables are folded, and those that are longer still are not on the page.
 _MOST_ROWS = 40
+_MOST_FOLDED_ROWS = 200
+_CHOSEN = frozenset({'direct', 'shared-data'})
 _CIRCULAR = (
     'Rows marked direct or shared-data are of regions that were chosen with the maps that they '
-    'test: their p stands apart (p circular), is not corrected, and is no evidence. After each '
-    'stands its whole parcel. That parcel is looked at because a region was found in it, so only '
-    'p Holm counts, which is corrected over all parcels of the atlas; those that are not '
-    'shown here are in the table beside the page.'
+    'test: in place of p they have the word circular. The number stands apart (p circular), is '
+    'not corrected, and is no evidence. After each stands its whole parcel. That parcel is looked '
+    'at because a region was found in it, so only p Holm counts, which is corrected over all '
+    'parcels of the atlas; those that are not shown here are in the table beside the page.'
 )
 
 
@@ -142,15 +168,31 @@ def statistic_section(
     """
     opened: list[Table] = []
     folded: list[Table] = []
-    circular = False
+    unshown: list[str] = []
     beside = {n for table in tables.values() for n in table.get('companion', ()) if n == n and n}
+    asked = _asked(summary)
     for suffix, (caption, is_open) in _SHOWN.items():
         if suffix not in tables or not len(tables[suffix]):
             continue
-        table = tables[suffix]
-        circular |= bool({'direct', 'shared-data'} & set(table.get('selection', ())))
-        shown = _table(suffix, table, caption, beside)
+        rows = _found(tables[suffix], beside, asked)
+        if suffix == 'families' and 'Statistic' in summary:
+            # The others stand as p Holm beside each p.
+            rows = rows[rows['family'].isin(list(summary['Statistic'].get('families') or ()))]
+            if not len(rows):
+                continue
+        file = f'{name}_{suffix}.tsv'
+        if len(rows) > _MOST_FOLDED_ROWS:
+            unshown.append(f'{caption} ({len(rows)} rows): {file}')
+            continue
+        if len(rows) < len(tables[suffix]):
+            caption += f', {len(rows)} of {len(tables[suffix])} rows (all: {file})'
+        shown = _table(suffix, rows, caption)
         (opened if is_open and len(shown.rows) <= _MOST_ROWS else folded).append(shown)
+    circular = any(_CHOSEN & set(table.get('selection', ())) for table in tables.values())
+    footnotes = [_CIRCULAR] if circular else []
+    footnotes += _notes(tables)
+    if unshown:
+        footnotes.append(f'Too long for a page, in files only: {"; ".join(unshown)}.')
     return StatisticSection(
         title=name,
         description=str(summary.get('Description') or ''),
@@ -159,45 +201,100 @@ def statistic_section(
         methods=str(summary.get('Methods', '')),
         tables=tuple(opened),
         details=tuple(folded),
-        footnotes=(_CIRCULAR,) if circular else (),
+        footnotes=tuple(footnotes),
         links=tuple(links),
     )
 
 
-def _table(suffix: str, table: pd.DataFrame, caption: str, beside: Collection[str]) -> Table:
+def _asked(summary: Mapping[str, Any]) -> frozenset[str]:
+    """Labels that the model file names."""
+    outcome = summary.get('Statistic', {}).get('outcome') or {}
+    return frozenset((outcome.get('regions') or {}).get('labels', ()))
+
+
+def _notes(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Say once what is to be known of variables in a table of tests."""
+    found: dict[str, list[str]] = {}
+    for suffix in ('tests', 'dropout_tests'):
+        table = tables.get(suffix)
+        if table is None or 'note' not in table:
+            continue
+        for variable, session, note in zip(
+            table['variable'], table['session_id'], table['note'], strict=True
+        ):
+            if isinstance(note, str) and note:
+                at = f' at {session.removeprefix("ses-")}' if isinstance(session, str) else ''
+                found.setdefault(note, []).append(f'{variable}{at}')
+    return [f'{", ".join(names)}: {note}.' for note, names in found.items()]
+
+
+def _table(suffix: str, table: pd.DataFrame, caption: str) -> Table:
     """Leave out columns without any value, and write numbers for people."""
     if 'shown' in table:
-        table = _side_by_side(table)
+        cells = _side_by_side(table)
     elif suffix == 'flow':
-        table = _by_session(table)
+        cells = _by_session(table)
     else:
-        table = _with_interval(_found(table, beside))
-    names = [str(name) for name in table]
-    wanted = _COLUMNS.get(suffix, [name for name in names if name not in _LEFT_OUT])
-    kept = [name for name in wanted if name in names and table[name].notna().any()]
-    headings = {name: _HEADINGS.get(name, name.replace('_', ' ')) for name in kept}
-    whole = [n for n in kept if n.startswith('n_') or n in ('n', 'num_df', 'count')]
-    cells = table[kept].replace('', None)
-    if 'stars' in kept:
-        cells['stars'] = cells['stars'].astype(object).where(cells['stars'].notna(), '')
-    return Table.from_frame(
+        cells = joined(table)
+    names = [str(name) for name in cells]
+    wanted = _COLUMNS.get(suffix, tuple(name for name in names if name not in _LEFT_OUT))
+    if suffix in ('pairs', 'emmeans'):
+        factors = tuple(name for name in names if name not in _NO_FACTORS)
+        wanted = (wanted[0], *factors, *wanted[1:])
+        cells[list(factors)] = cells[list(factors)].astype(object).fillna('')
+    cells = cells.replace('', None) if suffix not in ('pairs', 'emmeans') else cells
+    if 'selection' in names:
+        _mark_circular(cells, wanted)
+    kept = [
+        name for name in wanted if name in names and cells[name].replace('', None).notna().any()
+    ]
+    cells = cells[kept]
+    for name in {'stars', 'p_circular', 'not_available'} & set(kept):
+        cells[name] = cells[name].astype(object).where(cells[name].notna(), '')
+    whole = [n for n in kept if n.startswith('n_') or n in ('n', 'count')]
+    made = Table.from_frame(
         cells,
         caption=caption,
-        headings=headings,
-        decimals={**dict.fromkeys(whole, 0), 'den_df': 2, 'df': 2, 'f': 2, 't': 2},
-        p_values=tuple(name for name in kept if name in _P_VALUES),
+        headings={name: _heading(name, table) for name in kept},
+        decimals=dict.fromkeys(whole, 0) | dict.fromkeys(('aic', 'bic', 'wald_z'), 2),
     )
+    numeric = [known or name in P_VALUES for known, name in zip(made.numeric, kept, strict=True)]
+    return replace(made, numeric=tuple(numeric))
 
 
-def _found(table: pd.DataFrame, beside: Collection[str]) -> pd.DataFrame:
+def _mark_circular(cells: pd.DataFrame, wanted: Collection[str]) -> None:
+    """Say in the first p of a row why it has none."""
+    first = next((name for name in wanted if name in ('p', 'p_adjusted') and name in cells), None)
+    if first:
+        chosen = cells['selection'].isin(_CHOSEN) & cells[first].isna()
+        cells[first] = cells[first].astype(object).mask(chosen, 'circular')
+
+
+def _heading(name: str, table: pd.DataFrame) -> str:
+    """Heading of a column, by what stands in its cells."""
+    if name == 'p_adjusted':
+        methods = {str(method) for method in table['adjust'].dropna()}
+        known = _ADJUSTED.get(methods.pop(), 'p') if len(methods) == 1 else 'p'
+        return known if known == 'p' else f'{known} (pairs)'
+    if name == 'mean' and 'sd' in table:
+        return 'mean (SD)'
+    if name == 'n' and 'n_reference' in table:
+        return 'n (of the reference)'
+    for within, values in _WITH_INTERVAL.items():
+        if name in values and f'{within}_low' in table:
+            return f'{values[name]} [{90 if within == "ci90" else 95}% CI]'
+    return _HEADINGS.get(name, name.replace('_', ' '))
+
+
+def _found(table: pd.DataFrame, beside: Collection[str], asked: Collection[str]) -> pd.DataFrame:
     """Of the parcels of an atlas show those with a region that was found, by corrected p."""
     if 'source' not in table or not beside:
         return table
     parcel = table['source'] == 'parcel'
-    shown = table[~parcel | table['outcome'].isin(beside)].copy()
+    shown = table[~parcel | table['outcome'].isin({*beside, *asked})].copy()
     # Other corrections of pairs are within an outcome.
     own = 'p_holm_family' if 'p_holm_family' in shown else 'p_holm'
-    kept = {own, own.replace('holm', 'fdr'), 'p_partial_holm', 'p_bh', 'p_circular'}
+    kept = {own, own.replace('holm', 'fdr'), 'p_partial_holm', 'p_circular'}
     whole = shown['source'] == 'parcel'
     for name in map(str, list(shown)):
         if name not in kept and (name == 'p' or name.startswith('p_')):
@@ -228,20 +325,3 @@ def _side_by_side(table: pd.DataFrame) -> pd.DataFrame:
         row = dict(zip(keys, key, strict=True))
         rows.append(row | {str(group): cells.get(group) for group in groups})
     return pd.DataFrame(rows)
-
-
-def _with_interval(table: pd.DataFrame) -> pd.DataFrame:
-    """Put the limits of an interval into one column, where the first of them stands."""
-    for name in ('ci95', 'ci90'):
-        low, high = f'{name}_low', f'{name}_high'
-        if low in table and high in table:
-            limits = zip(table[low].astype(float), table[high].astype(float), strict=True)
-            text = pd.Series(
-                [f'{a:.3g} to {b:.3g}' if a == a and b == b else None for a, b in limits],
-                index=table.index,
-                dtype='object',
-            )
-            table = table.drop(columns=high).rename(columns={low: name})
-            table[name] = text.str.replace('-', '\N{MINUS SIGN}')
-    unshown = [name for name in table if str(name).endswith(('ci95_low', 'ci95_high'))]
-    return table.drop(columns=unshown)

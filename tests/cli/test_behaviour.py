@@ -166,7 +166,7 @@ def test_statistics_are_made_of_the_sessions_that_did_the_task(study):
     visits = MAPS[['participant_id', 'session_id']].assign(has_map='yes')
     source = StatisticSource(patients, visits, [line, *found.not_done], found)
 
-    assert run_statistics(made, chosen, ['change'], source, verbosity=0) == {}
+    assert run_statistics(made, chosen, ['change'], source, verbosity=0).failures == {}
 
     folder = study / 'out' / 'group' / 'statistics'
     times = found.table.pivot_table('rt_correct_go_mean', 'participant_id', 'session_id')
@@ -317,6 +317,23 @@ def test_tables_of_another_model_are_removed(study, caplog):
         assert report_behaviour(settings(study, 'group'), silent, None, [], PEOPLE, MAPS) is None
     assert [path.name for path in folder.iterdir()] == ['group_behaviour_mine.tsv']
     assert 'Removed, as the model file has no Stimuli: group/group_behaviour.tsv' in caplog.text
+
+
+def test_tests_of_an_earlier_version_are_removed(study, caplog):
+    folder = study / 'out' / 'group'
+    folder.mkdir(parents=True, exist_ok=True)
+    for ending in ('tsv', 'json'):
+        (folder / f'group_behaviour_tests.{ending}').write_text('old')
+    with caplog.at_level('INFO', 'ketbids'):
+        report(study)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        'group_behaviour.json',
+        'group_behaviour.tsv',
+    ]
+    assert (
+        'Removed, as declared statistics test behaviour now: group/group_behaviour_tests.tsv, '
+        'group/group_behaviour_tests.json.'
+    ) in caplog.text
 
 
 def test_who_is_excluded_is_said_once(study, caplog):

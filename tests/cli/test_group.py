@@ -1,5 +1,6 @@
 """The group level's choices, before any workflow is built."""
 
+import json
 import os
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from ketbids.cli.dataset import record_path
 from ketbids.cli.main import main
 from ketbids.io.files import write_json
+from ketbids.model import default_model_path
 from tests.interfaces.palm_programs import program
 
 MAP = 'space-fsLR_den-0k_contrast-nogoVsGo_stat-effect_statmap.dscalar.nii'
@@ -138,17 +140,54 @@ def test_a_name_that_is_neither(study, capsys):
     assert ', and the statistics flow, table1, ' in words
 
 
+def test_a_dry_run_names_the_statistics_that_would_be_removed(study, capsys, tmp_path):
+    assert run(study, '--analysis', 'flow') == 0
+    content = json.loads(default_model_path().read_text())
+    block = content['Nodes'][1]['Model']['Software']['ketbids']
+    block['Statistics'] = [s for s in block['Statistics'] if s['Name'] != 'flow']
+    other = tmp_path / 'other.json'
+    other.write_text(json.dumps(content))
+    capsys.readouterr()
+    words = 'so that their files in group/statistics will be removed: '
+    run(study, '--dry-run', '--model', str(other))
+    assert f'Not in the model file, {words}flow\n' in capsys.readouterr().out
+    assert (study / 'out' / 'group' / 'statistics' / 'flow_flow.tsv').is_file()
+    run(study, '--dry-run')
+    assert words not in capsys.readouterr().out
+
+
+def test_a_text_where_one_statistic_needs_a_number_fails_that_one_only(study, capsys, tmp_path):
+    content = json.loads(default_model_path().read_text())
+    for statistic in content['Nodes'][1]['Model']['Software']['ketbids']['Statistics']:
+        if statistic['Name'] == 'hdrsChange':
+            statistic |= {'Variable': 'sex', 'Covariates': ['age'], 'Outcome': 'hdrs'}
+            statistic |= {'Values': {'TP1': 'TP1'}, 'Families': {}}
+    other = tmp_path / 'other.json'
+    other.write_text(json.dumps(content))
+    assert run(study, '--model', str(other), '--analysis', 'flow', 'hdrsChange') == 1
+    text = capsys.readouterr().out
+    assert 'hdrsChange failed: ' in text
+    assert 'sex must be a number, and sub-' in text
+    assert '1 of 2 analyses done' in text
+
+
 def test_a_dry_run_lists_statistics(study, capsys):
-    assert run(study, '--dry-run', '--analysis', 'hdrsOverTime', 'hdrsChange', 'flow') == 0
+    assert run(study, '--dry-run', '--analysis', 'hdrsOverTime', 'hdrsChange', 'flow') == 3
     lines = capsys.readouterr().out.splitlines()
     (start,) = [i for i, line in enumerate(lines) if line.startswith('Statistics after that')]
-    assert lines[start].endswith(': 3')
-    flow, hdrs, change = lines[start + 1 : start + 4]
+    assert lines[start].endswith(': 3, of which 3 cannot be done')
+    flow, no_flow, hdrs, no_hdrs, change, no_change = lines[start + 1 : start + 7]
     assert flow.startswith('  flow: flow of participants by group over TP1, TP2, TP3; where ')
     assert (
         hdrs
         == "  hdrsOverTime: mixed of hdrs over TP1, TP2, TP3, by time (csh); where group == 'TRD'"
     )
+    # The study has no scores.
+    assert no_flow == '    cannot be done: no table has a value of hdrs at ses-TP1'
+    assert no_hdrs == '    cannot be done: ' + '; '.join(
+        f'no table has a value of hdrs at ses-TP{number}' for number in (1, 2, 3)
+    )
+    assert no_change.startswith('    cannot be done: hdrs_change cannot be worked out: no table ')
     assert change.startswith('  hdrsChange: correlation of nogoVsGo in regions (significant in ')
     assert ' with hdrs_change, adjusted for age, sex; where ' in change
     assert 'Nothing was written.' in lines[-1]

@@ -468,3 +468,12 @@ def test_terms_without_degrees_of_freedom_are_told(data, capsys, monkeypatch):
     told = capsys.readouterr().err
     assert 'No test of time, ' in told
     assert ' with covariance un: its degrees of freedom by kenward-roger are not defined' in told
+
+
+def test_too_many_pairs_are_refused_before_anything_is_fitted(write, capsys, monkeypatch):
+    rows = [(f's{i}', when, f'x{i // 2}', i % 7) for i in range(100) for when in 'ab']
+    path = write(pd.DataFrame(rows, columns=['subject', 'time', 'site', 'y']))
+    monkeypatch.setattr('ketbids.cli.mixedresults.MixedModel', None)
+    assert call(path, '--emm', 'site', formula='y ~ time + site') == 3
+    words = "data.csv: Means 'site': 1225 pairs, more than 1000 (site: 50 levels); compare"
+    assert words in capsys.readouterr().err

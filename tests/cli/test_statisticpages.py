@@ -28,7 +28,12 @@ ANALYSES = (
         ('sub-02', 'ses-TP3', 'no map'),
         ('sub-02', None, 'age is missing'),
     ),
-    analysis('paired', 'nogo', ('sub-03', 'ses-TP1', 'excluded: motion')),
+    analysis(
+        'paired',
+        'nogo',
+        ('sub-03', 'ses-TP1', 'excluded: motion'),
+        ('sub-04', None, 'excluded: withdrew'),
+    ),
 )
 
 
@@ -57,7 +62,8 @@ def test_losses_of_analyses_and_statistics(out):
     assert rows == [
         ['paired', 'go', 'map', 'ses-TP3', 'no map', 2, 'sub-01, sub-02'],
         ['paired', 'go', 'variable', None, 'age is missing', 1, 'sub-02'],
-        ['paired', 'nogo', 'map', 'ses-TP1', 'excluded: motion', 1, 'sub-03'],
+        ['paired', 'nogo', 'excluded', 'ses-TP1', 'excluded: motion', 1, 'sub-03'],
+        ['paired', 'nogo', 'excluded', None, 'excluded: withdrew', 1, 'sub-04'],
         ['hdrs', 'hdrs', 'score', 'ses-TP2', 'no value', 1, 'sub-04'],
     ]
     assert set(table['consequence'][:3]) == {'the participant is not in the test'}

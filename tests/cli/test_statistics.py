@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +13,10 @@ from ketbids.cli import statistics
 from ketbids.cli.behaviour import Behaviour
 from ketbids.cli.dataset import record_path
 from ketbids.cli.planning import PlannedAnalysis
-from ketbids.cli.statistics import StatisticSource, region_contrasts, run_statistics
+from ketbids.cli.statisticdata import StatisticSource
+from ketbids.cli.statistics import region_contrasts, run_statistics
 from ketbids.io.bids import Exclusion
+from ketbids.io.files import write_json
 from ketbids.io.statistics import statistic_path
 from ketbids.io.tables import read_table, write_table
 from ketbids.model import load_model
@@ -24,6 +27,7 @@ from ketbids.stats.clinical.specs import (
     MixedStatistic,
     Outcome,
     RegionChoice,
+    TableStatistic,
 )
 from tests.stats.clinical.study import CONTROLS, PATIENTS, SESSIONS, study
 from tests.workflows.studies import settings
@@ -61,26 +65,33 @@ class Group:
         self.exclusions = []
         self.behaviour = None
         self.analyses = []
+        self.contrasts = []
+        self.messages = []
+        self.current = []
 
     def __call__(self, *declared, names=None):
         model = replace(MODEL, statistics=declared)
         source = StatisticSource(
-            self.people, visits(), self.exclusions, self.behaviour, self.analyses
+            self.people,
+            visits(),
+            self.exclusions,
+            self.behaviour,
+            self.analyses,
+            self.contrasts,
         )
         names = [s.name for s in declared] if names is None else names
-        return run_statistics(self.settings, model, names, source, verbosity=0)
+        done = run_statistics(self.settings, model, names, source, verbosity=0)
+        self.current, self.messages = done.current, done.messages
+        return done.failures
 
     def regions(self, *rows, whole=True):
         """Write the table of parcels: name, source, atlas and label of each."""
         path = self.out / 'group' / 'group_contrast-nogoVsGo_parcels.tsv'
         write_table(path, self._table(rows))
-        if whole:
-            record = record_path(self.out, 'group_nogoVsGo')
-            record.parent.mkdir(parents=True, exist_ok=True)
-            record.touch()
+        self.contrasts = ['nogoVsGo'] if whole else []
 
-    def select(self, *rows, name='remitterChange'):
-        """Write the regions that an analysis found."""
+    def select(self, *rows, name='remitterChange', significant=9, notes=()):
+        """Write the regions that an analysis found, and how much was significant."""
         design = SimpleNamespace(
             rows=pd.DataFrame({'participant_id': [f'sub-{who}' for who in PATIENTS]}),
             sessions=('ses-TP1', 'ses-TP3'),
@@ -89,7 +100,11 @@ class Group:
             MODEL.analysis(name), 'nogoVsGo', design, pd.DataFrame(), (), 'mark'
         )
         table = self._table(rows, selected_by=name)
-        write_table(item.folder(self.out) / f'{item.stem}_roi.tsv', table)
+        start = item.folder(self.out) / item.stem
+        write_table(Path(f'{start}_roi.tsv'), table)
+        write_json(Path(f'{start}_roi.json'), {'Notes': list(notes)})
+        counts = {'pos': significant, 'neg': 0}
+        write_json(Path(f'{start}_summary.json'), {'SignificantGrayordinates': counts})
         self.analyses = [item]
 
     def table(self, name, table):
@@ -193,9 +208,41 @@ def test_one_that_is_not_asked_for_stays(group, idle):
     group(REMISSION, HDRS)
     before = group.state()
     idle()
+    score = group.people.loc[PATIENTS[0], 'hdrs_TP3']
     group.people.loc[PATIENTS[0], 'hdrs_TP3'] += 5
     assert group(REMISSION, HDRS, names=[]) == {}
     assert group.state() == before
+    # Both are of the score as it was.
+    assert group.current == []
+    stale = 'was made with other settings, scores or maps: not shown until it is made again.'
+    assert group.messages == [f'remission {stale}', f'hdrs {stale}']
+    group.people.loc[PATIENTS[0], 'hdrs_TP3'] = score
+    group(REMISSION, HDRS, names=['hdrs'])
+    assert (group.current, group.messages) == (['remission', 'hdrs'], [])
+
+
+def test_only_what_uses_a_score_is_done_again(group, caplog):
+    caplog.set_level('INFO', logger='ketbids')
+    baseline = CountStatistic('ill', conditions={'ill': 'hdrs_TP1 >= 17'})
+    group(baseline, REMISSION, HDRS)
+    group.people.loc[PATIENTS[0], 'hdrs_TP3'] += 5
+    group.people['age'] += 1
+    caplog.clear()
+    group(baseline, REMISSION, HDRS)
+    assert 'Statistics: 2 to do, 1 done before' in caplog.text
+
+
+def test_what_is_of_other_maps_is_not_shown(group):
+    """The call asks for nothing of regions, so that those of the new maps are not made."""
+    group.regions(*PARCELS, FRONT)
+    group.select(FOUND)
+    group(REGIONS, HDRS)
+    assert group.current == ['regions', 'hdrs']
+    group.contrasts = []
+    assert group(REGIONS, HDRS, names=['hdrs']) == {}
+    assert group.current == ['hdrs']
+    assert group.messages[0].startswith('regions was made with other settings, scores or maps')
+    assert statistic_path(group.out, 'regions').is_file()
 
 
 def test_one_that_fails_does_not_stop_the_others(group, caplog):
@@ -207,7 +254,7 @@ def test_one_that_fails_does_not_stop_the_others(group, caplog):
     failures = group(REMISSION, nobody, REGIONS, ACCURACY)
     assert set(failures) == {'hdrs', 'regions', 'accuracy'}
     assert 'age > 200' in failures['hdrs']
-    assert 'parcels.tsv is not there' in failures['regions']
+    assert 'The regions of nogoVsGo failed, or are of other maps' in failures['regions']
     assert failures['accuracy'] == 'accuracy asks for behaviour, and there is no table of it.'
     assert 'Statistics: 2 to do, 0 done before, 2 that cannot be made.' in caplog.text
     folder = group.out / 'group' / 'statistics'
@@ -241,7 +288,7 @@ def test_a_selecting_analysis_without_regions(group, found):
     """Nothing is significant, or the analysis failed: the other regions are analysed."""
     group.regions(*PARCELS, FRONT)
     if found:
-        group.select()
+        group.select(significant=0)
     assert group(REGIONS) == {}
     assert group.table('regions', 'correlations')['outcome'].tolist() == ['front']
     (note,) = group.summary('regions')['Notes']
@@ -250,6 +297,36 @@ def test_a_selecting_analysis_without_regions(group, found):
         if found
         else 'There are no regions of remitterChange, as that analysis failed or is not yet done.'
     )
+
+
+def test_that_nothing_is_significant_is_a_result(group):
+    """No other regions are asked for: the statistic is done, without tables, and says why."""
+    group.regions(*PARCELS)
+    group.select(significant=0)
+    only = RegionChoice('nogoVsGo', selected_by=('remitterChange',))
+    assert group(replace(REGIONS, outcome=Outcome(regions=only))) == {}
+    summary = group.summary('regions')
+    assert summary['Notes'] == ['Nothing is significant in remitterChange.']
+    assert summary['Outcomes'] == []
+    assert not statistic_path(group.out, 'regions', 'correlations').exists()
+
+
+def test_found_and_not_cut_is_not_nothing(group):
+    """What is significant makes no region, or not all that it could: the page says which."""
+    group.regions(*PARCELS, FRONT)
+    group.select(notes=['Below the minimum size of 90 and left out: R_cuneus.'])
+    assert group(REGIONS) == {}
+    (note,) = group.summary('regions')['Notes']
+    words = 'Regions of remitterChange: below the minimum size of 90 and left out: R_cuneus.'
+    assert note == words
+    group.select(FOUND, notes=['Below the minimum size of 90 and left out: L_cuneus.'])
+    assert group(REGIONS) == {}
+    (note,) = group.summary('regions')['Notes']
+    assert note.endswith('below the minimum size of 90 and left out: L_cuneus.')
+    group.select()
+    assert group(REGIONS) == {}
+    (note,) = group.summary('regions')['Notes']
+    assert note == 'What is significant in remitterChange makes no region.'
 
 
 def test_regions_that_could_not_be_made(group, caplog):
@@ -269,7 +346,7 @@ def test_regions_that_could_not_be_made(group, caplog):
 
 def test_parcels_of_a_call_that_failed_are_not_used(group):
     group.regions(*PARCELS, FRONT, whole=False)
-    assert 'not whole: the regions of nogoVsGo failed' in group(REGIONS)['regions']
+    assert 'The regions of nogoVsGo failed' in group(REGIONS)['regions']
 
 
 @pytest.mark.parametrize('labels', [('L_cuneus', 'L_cuneos'), ('L_cuneos',)])
@@ -328,3 +405,29 @@ def test_contrasts_of_regions():
     model = replace(MODEL, statistics=(REMISSION, REGIONS, ACCURACY))
     assert region_contrasts(model, ['remission', 'regions', 'accuracy']) == ['nogoVsGo']
     assert region_contrasts(model, ['remission']) == []
+
+
+def test_order_of_time_is_written(group):
+    """Statistics without an order of time do not count, however many sessions they name."""
+    table = TableStatistic('table', variables=('hdrs',), by='sex', sessions=('TP3', 'TP2', 'TP1'))
+    group(HDRS, table)
+    assert group.summary('hdrs')['SessionOrder'] == list(SESSIONS)
+    two = replace(HDRS, sessions=('TP1', 'TP3'))
+    group(two, table)
+    # People were scanned at TP2 as well, and nothing says where that belongs.
+    assert group.summary('hdrs')['SessionOrder'] == []
+
+
+def test_a_region_of_a_family_that_is_not_there_is_told(group, caplog):
+    group.regions(*PARCELS, FRONT)
+    family = {'paper': ('front', 'L_nowhere')}
+    found = replace(REGIONS, families=family)
+    group.select(FOUND)
+    with caplog.at_level('WARNING', 'ketbids'):
+        assert group(found) == {}
+    told = 'Family paper: there is no outcome L_nowhere.'
+    assert f'regions: {told}' in caplog.messages
+    assert told in group.summary('regions')['Warnings']
+    atlas = PARCELS[0][2]
+    whole = replace(found, outcome=Outcome(regions=RegionChoice('nogoVsGo', atlas=atlas)))
+    assert group(replace(whole, families={'paper': ('L_nowhere',)}))['regions'].startswith(told)

@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ketbids.errors import InputError
 from ketbids.interfaces.statistics import RunStatistic, SaveStatistic
 from ketbids.io.clinicaldata import write_clinical_data
 from ketbids.io.files import read_json, write_json
+from ketbids.io.statistics import results
 from ketbids.io.tables import read_table, write_table
 from ketbids.stats.clinical.run import run_statistic
 from ketbids.stats.clinical.specs import CountStatistic, MixedStatistic, Outcome, to_dict
@@ -58,6 +60,34 @@ def test_files_hold_what_was_computed(compute):
     assert summary['Sentences'] == list(direct.sentences)
     assert summary['Warnings'] == list(direct.warnings)
     assert summary['Models']['hdrs']['NParticipants'] == len(PATIENTS)
+    results = summary['Results']
+    assert list(results) == ['terms', 'estimates', 'covariance', 'emmeans', 'pairs']
+    for name, rows in results.items():
+        table = direct.tables[name]
+        assert len(rows) == len(table)
+        assert list(rows[0]) == list(table.columns)
+    first = results['terms'][0]
+    assert (first['term'], first['f']) == ('time', pytest.approx(direct.tables['terms']['f'][0]))
+    assert first['n_subjects'] == len(PATIENTS)
+    assert first['not_available'] is None
+
+
+def test_results_are_values_that_json_knows():
+    table = pd.DataFrame(
+        {
+            'n': np.array([3, 4]),
+            'f': [np.inf, np.nan],
+            'p': np.float32([0.5, 0.25]),
+            'yes': [True, pd.NA],
+            'level': ['01', None],
+        }
+    )
+    assert results({'values': table, 'terms': table}) == {
+        'terms': [
+            {'n': 3, 'f': None, 'p': 0.5, 'yes': True, 'level': '01'},
+            {'n': 4, 'f': None, 'p': 0.25, 'yes': None, 'level': None},
+        ]
+    }
 
 
 def test_what_cannot_be_computed_says_why(compute):

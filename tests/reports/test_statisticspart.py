@@ -29,6 +29,7 @@ from tests.stats.clinical.study import (
 )
 from tests.stats.clinical.study import FOUND as FOUND_REGIONS
 
+MINUS = '\N{MINUS SIGN}'
 TRD = "group == 'TRD'"
 HDRS = MixedStatistic(
     'hdrs',
@@ -94,9 +95,12 @@ def test_a_model_shows_its_terms_and_folds_the_rest():
     (term,) = rows(made.tables[0])
     expected = direct['terms'].iloc[0]
     assert (term['outcome'], term['term']) == ('hdrs', 'time')
-    assert term['F'] == f'{expected["f"]:.2f}'
+    f, df = expected['f'], expected['den_df']
+    assert term['F'] in (f'F(2, {df:.0f}) = {f:.2f}', f'F(2, {df:.2f}) = {f:.2f}')
     assert term['p'] == '< .001'
-    assert term['90 % interval'] == (f'{expected["ci90_low"]:.3g} to {expected["ci90_high"]:.3g}')
+    eta2, low, high = expected[['partial_eta2', 'ci90_low', 'ci90_high']]
+    text = f'{eta2:.2f} [{low:.2f}, {high:.2f}]'.replace('0.', '.')
+    assert term['partial \N{GREEK SMALL LETTER ETA}\N{SUPERSCRIPT TWO} [90% CI]'] == text
     assert made.footnotes == ()
     assert not any(heading.endswith(('low', 'high')) for heading in made.tables[0].columns)
 
@@ -105,26 +109,132 @@ def test_limits_below_zero_have_a_minus_sign():
     made = section(DISTANCE)
     (table,) = [t for t in made.tables if t.caption == 'Distance to the reference group']
     limits = run_statistic(DISTANCE, study()).tables['comparisons']
-    assert (limits['ci95_low'] < 0).any()
-    shown = [row['95 % interval'] for row in rows(table)]
-    for text, low, high in zip(shown, limits['ci95_low'], limits['ci95_high'], strict=True):
-        assert text == f'{low:.3g} to {high:.3g}'.replace('-', '\N{MINUS SIGN}')
+    assert (limits['g_ci95_low'] < 0).any()
+    shown = [row['g [95% CI]'] for row in rows(table)]
+    expected = zip(limits['g'], limits['g_ci95_low'], limits['g_ci95_high'], strict=True)
+    for text, (g, low, high) in zip(shown, expected, strict=True):
+        told = f'{g:.2f} [{low:.2f}, {high:.2f}]'.replace('-', MINUS)
+        assert text == told.replace(f'{MINUS}0.00', '0.00')
     assert {row['session'] for row in rows(table)} == {'ses-TP1', 'ses-TP2', 'ses-TP3'}
 
 
-def test_circular_rows_have_no_p_and_a_footnote():
+def test_circular_rows_say_so_in_place_of_p_and_have_a_footnote():
     made = section(CORRELATION)
-    (table,) = [t for t in made.tables if t.caption == 'Correlations']
+    (table,) = [t for t in made.tables if t.caption.startswith('Correlations')]
+    assert table.columns[:6] == ('outcome', 'values', 'selection', 'r [95% CI]', 'p', 'p circular')
+    assert table.numeric[:6] == (False, False, False, False, True, True)
     found = {(row['outcome'], row['values']): row for row in rows(table)}
     chosen, whole = found[CHOSEN, 'serial'], found[WHOLE, 'serial']
     assert chosen['selection'] == 'direct'
-    assert chosen['p'] == 'n/a'
-    assert chosen['p circular'] != 'n/a'
-    assert chosen.get('', 'n/a') in ('n/a', '')
+    assert chosen['p'] == 'circular'
+    assert chosen['p circular'].lstrip('< ').startswith('.')
+    assert chosen.get('', '') == ''
     assert whole['selection'] == 'independent'
-    assert whole['p circular'] == 'n/a'
+    assert whole['p'] != 'circular'
+    assert whole['p circular'] == ''
     (note,) = made.footnotes
     assert 'no evidence' in note
+
+
+def parcels(*names, **columns):
+    """Terms of a region that was found, and of whole parcels."""
+    table = pd.DataFrame({'outcome': ['a:L_x', *names], 'term': 'time', 'num_df': 2.0})
+    table['den_df'], table['f'], table['p'], table['p_holm'] = 20.5, 3.0, 0.0712, 0.2136
+    table['source'] = ['significant', *['parcel'] * len(names)]
+    table['companion'] = ['L_x', *[None] * len(names)]
+    return table.assign(**columns)
+
+
+def test_parcels_that_the_model_file_names_are_shown_and_the_caption_tells_of_the_others():
+    table = parcels('L_x', 'L_y', 'L_z')
+    regions = {'outcome': {'regions': {'labels': ['L_z']}}}
+    made = statistic_section('roi', {'Statistic': regions}, {'terms': table})
+    (shown,) = made.tables
+    assert [row[0] for row in shown.rows] == ['a:L_x', 'L_x', 'L_z']
+    assert shown.caption.endswith(', 3 of 4 rows (all: roi_terms.tsv)')
+    assert rows(shown)[0]['F'] == 'F(2, 20.50) = 3.00'
+    assert [row['p'] for row in rows(shown)] == ['.071', 'n/a', 'n/a']
+    assert {row['p Holm'] for row in rows(shown)} == {'.214'}
+
+
+@pytest.mark.parametrize(('n', 'where'), [(40, 'open'), (41, 'folded'), (201, 'file')])
+def test_long_tables_are_folded_and_very_long_ones_not_shown(n, where):
+    table = parcels(*(f'L_{i}' for i in range(n - 1)), companion=None)
+    made = statistic_section('roi', {}, {'terms': table})
+    assert (len(made.tables), len(made.details)) == (where == 'open', where == 'folded')
+    told = f'Tests of the terms (type III) ({n} rows): roi_terms.tsv'
+    assert any(told in note for note in made.footnotes) == (where == 'file')
+
+
+def test_pairs_begin_with_the_factors_and_name_their_correction():
+    pairs = pd.DataFrame(
+        {
+            'outcome': ['a:L_x', 'L_x'],
+            'source': ['significant', 'parcel'],
+            'companion': ['L_x', None],
+            'means': 'time|group',
+            'contrast': 'TP1 - TP3',
+            'estimate': -2.6,
+            'df': 38.47,
+            't': -2.194,
+            'selection': ['direct', 'independent'],
+            'p': [None, 0.03],
+            'p_holm_family': [None, 0.24],
+            'p_circular': [0.0349, None],
+            'p_adjusted': [None, 0.06],
+            'adjust': 'holm',
+            'ci95_low': -24.42,
+            'ci95_high': 19.77,
+            'group': ['HC', None],
+        }
+    ).astype({'p': float, 'p_circular': float, 'p_adjusted': float, 'p_holm_family': float})
+    made = statistic_section('roi', {}, {'pairs': pairs})
+    (table,) = made.details
+    assert table.columns == (
+        *('outcome', 'group', 'contrast', 'selection', 'estimate [95% CI]', 't'),
+        *('p Holm (pairs)', 'p circular', 'p Holm (family)'),
+    )
+    first, second = rows(table)
+    assert first['estimate [95% CI]'] == f'{MINUS}2.6 [{MINUS}24.4, 19.8]'
+    assert first['t'] == f't(38.47) = {MINUS}2.19'
+    assert (first['group'], second['group']) == ('HC', '')
+    assert (first['p circular'], second['p Holm (family)']) == ('.035', '.240')
+    # Of the parcel only p over the family is left.
+    assert (first['p Holm (pairs)'], second['p Holm (pairs)']) == ('circular', 'n/a')
+
+
+def test_automatic_families_are_beside_each_p_and_not_shown_again():
+    families = pd.DataFrame(
+        {'family': ['all', 'memory'], 'test': 'time', 'outcome': 'a', 'n_tests': 2, 'p': 0.0104}
+    )
+    summary = {'Statistic': {'families': {'memory': ['a']}}}
+    (table,) = statistic_section('x', summary, {'families': families}).details
+    assert table.rows == (('memory', 'time', 'a', '2', '.010'),)
+    assert statistic_section('x', {'Statistic': {}}, {'families': families}).details == ()
+
+
+def test_notes_of_tests_stand_once_below():
+    table = pd.DataFrame(
+        {
+            'variable': ['age', 'hdrs', 'hdrs_change'],
+            'session_id': [None, 'ses-TP3', None],
+            'test': 'Welch t',
+            'statistic': [0.2189, -9.47, 1.0],
+            'num_df': None,
+            'den_df': [14.779, 7.125, 5.0],
+            'p': [0.8297, 0.0000285, 1.0],
+            'note': [None, 'by definition', 'by definition'],
+        }
+    )
+    made = statistic_section('table1', {}, {'tests': table})
+    (shown,) = made.tables
+    assert shown.columns == ('variable', 'session', 'test', 'statistic (df)', 'p')
+    assert [row[3:] for row in shown.rows] == [
+        ('0.22 (14.78)', '.830'),
+        (f'{MINUS}9.47 (7.12)', '< .001'),
+        ('1.00 (5)', '> .999'),
+    ]
+    assert made.footnotes == ('hdrs at TP3, hdrs_change: by definition.',)
 
 
 def test_of_all_parcels_only_those_beside_a_region_are_shown_by_corrected_p():

@@ -9,14 +9,14 @@ import pandas as pd
 
 from ketbids.errors import InputError
 from ketbids.stats.clinical.data import ClinicalData
-from ketbids.stats.clinical.rows import Loss, in_subset
+from ketbids.stats.clinical.rows import Loss, in_subset, nobody
 from ketbids.stats.clinical.specs import Statistic
 from ketbids.stats.effectsizes import partial_eta2
 from ketbids.stats.ordinary.contingency import chi_squared, fisher_exact
 from ketbids.stats.ordinary.distribution import levene
 from ketbids.stats.ordinary.location import OmnibusTest, anova, t_test
 from ketbids.stats.ordinary.ranks import RankTest, kruskal_wallis, mann_whitney
-from ketbids.stats.people import as_text, is_missing
+from ketbids.stats.people import as_text, is_missing, listing
 
 __all__ = ['ALL', 'METHODS', 'Variable', 'compare', 'comparison_table', 'describe']
 __all__ += ['description_table', 'find_variables', 'group_levels', 'members']
@@ -33,37 +33,21 @@ METHODS = (
     "by the Brown-Forsythe test. Factors were compared by Pearson's chi-squared test without "
     "Yates' correction, or by Fisher's exact test where a count below 5 was expected. All tests "
     'are two-sided; p is not corrected for the number of variables. Who lacked a value was left '
-    'out of the description and the test of that variable only.'
+    'out of the description and the test of that variable only; a group in which nobody had one '
+    'was left out of that test, which names the others.'
 )
 
-_DESCRIPTION: tuple[str, ...] = ()
-_DESCRIPTION += (
-    'variable',
-    'session_id',
-    'level',
-    'group',
-    'n',
-    'n_missing',
-    'mean',
-    'sd',
-)
-_DESCRIPTION += ('median', 'minimum', 'maximum', 'count', 'percent', 'shown')
-_TEST: tuple[str, ...] = ()
-_TEST += (
-    'variable',
-    'session_id',
-    'groups',
-    'n',
-    'test',
-    'statistic',
-    'num_df',
-    'den_df',
-    'p',
-)
+_DESCRIPTION: tuple[str, ...] = ('variable', 'session_id', 'level', 'group', 'n', 'n_missing')
+_DESCRIPTION += ('mean', 'sd', 'median', 'minimum', 'maximum', 'count', 'percent', 'shown')
+_TEST: tuple[str, ...] = ('variable', 'session_id', 'groups', 'n', 'test', 'statistic')
+_TEST += ('num_df', 'den_df', 'p')
 _TEST += ('difference', 'ci95_low', 'ci95_high', 'd', 'd_ci95_low', 'd_ci95_high')
 _TEST += ('g', 'g_ci95_low', 'g_ci95_high', 'eta2', 'eta2_ci90_low', 'eta2_ci90_high')
 _TEST += ('cramers_v', 'smallest_expected', 'rank_test', 'rank_statistic', 'rank_p')
 _TEST += ('equal_variances_p', 'note', 'not_available')
+
+#: Levels of a factor that the model file does not list, beyond which it is taken for a mistake.
+_MOST_GROUPS = 10
 
 _TEXTS = {'variable', 'session_id', 'level', 'group', 'groups', 'test', 'rank_test', 'shown'}
 _TEXTS |= {'note', 'not_available'}
@@ -93,17 +77,31 @@ class Variable(NamedTuple):
     levels: tuple[str, ...]
 
 
-def members(data: ClinicalData, statistic: Statistic) -> tuple[pd.DataFrame, list[Loss]]:
-    """People of a statistic's subset, and of whom that is not known; InputError without any."""
-    found, losses = in_subset(data, statistic.subset)
+def members(
+    data: ClinicalData, statistic: Statistic, *, excluded: bool = False
+) -> tuple[pd.DataFrame, list[Loss]]:
+    """People of a statistic's subset, and who is not among them; see `in_subset`.
+
+    Raises
+    ------
+    InputError
+        Nobody is.
+    """
+    found, losses = in_subset(data, statistic.subset, excluded=excluded)
     if not found:
-        told = f"nobody is in the subset '{statistic.subset}'" if statistic.subset else 'nobody'
-        raise InputError(f'Statistic {statistic.name}: {told}')
+        raise InputError(f'Statistic {statistic.name}: {nobody(statistic.subset, losses)}')
     return data.people.loc[found], losses
 
 
 def group_levels(people: pd.DataFrame, by: str, data: ClinicalData) -> tuple[str, ...]:
-    """Levels of a factor that occur, in the order of the model file, else as sorted."""
+    """Levels of a factor that occur, in the order of the model file, else as sorted.
+
+    Raises
+    ------
+    InputError
+        There is no such variable, or it does not make groups: a number with decimals, or more
+        than 10 values that ``Levels`` of the model file does not list.
+    """
     if by not in people.columns:
         raise InputError(
             f'There is no variable {by} to group people by; at hand: '
@@ -111,6 +109,19 @@ def group_levels(people: pd.DataFrame, by: str, data: ClinicalData) -> tuple[str
         )
     found = set(as_text(people[by]).dropna())
     ordered = [level for level in data.levels.get(by, ()) if level in found]
+    if by not in data.levels:
+        broken = [v for v in people[by] if isinstance(v, float) and not is_missing(v) and v % 1]
+        if broken:
+            raise InputError(
+                f'{by} cannot make groups: it is a number, such as {broken[0]:g}; take a factor, '
+                'or derive one from it (Derive of the model file)'
+            )
+        if len(found) > _MOST_GROUPS:
+            raise InputError(
+                f'{by} cannot make groups: it has {len(found)} values, more than {_MOST_GROUPS} '
+                f'({", ".join(sorted(found)[:3])}, ...); if it is a factor, list its Levels in '
+                'the model file'
+            )
     return (*ordered, *sorted(found - set(ordered)))
 
 
@@ -138,6 +149,10 @@ def find_variables(
             )
         for session, column in columns:
             found.append(Variable(name, session, column, _levels(people, column, name, data)))
+    scored = [name for name in names if name not in people.columns]
+    lacking = [s for s in sessions if s and s not in {variable.session for variable in found}]
+    if scored and lacking:
+        raise InputError(f'{listing(scored)} has no value at {listing(lacking)}')
     return found
 
 
@@ -220,24 +235,35 @@ def compare(
     Returns
     -------
     dict
-        A row of `comparison_table`; ``not_available`` says why there is no test.
+        A row of `comparison_table`; ``not_available`` says why there is no test. Levels without
+        any value are left out of the test, if two others have some: ``groups`` and ``note`` say
+        so.
     """
     row: dict[str, Any] = {'variable': variable.name, 'session_id': _label(variable)}
     row['groups'] = ', '.join(levels)
     if len(levels) < 2:
-        there = f'only the group {levels[0]}' if levels else 'no group'
-        return row | {'n': 0, 'not_available': f'{there} is there'}
-    own = {level: people[variable.column][(groups == level).to_numpy(bool)] for level in levels}
+        told = f'only the group {levels[0]}' if levels else 'no group'
+        return row | {'n': 0, 'not_available': f'{told} is there'}
+    known = ~people[variable.column].map(is_missing).to_numpy(bool)
+    own = {
+        level: people[variable.column][(groups == level).to_numpy(bool) & known]
+        for level in levels
+    }
+    row['n'] = sum(map(len, own.values()))
+    there = [level for level, values in own.items() if len(values)]
+    none = f'no value in {", ".join(level for level in levels if level not in there)}'
+    if len(there) < 2:
+        return row | {'not_available': none}
     if variable.levels:
-        texts = {level: as_text(values).dropna() for level, values in own.items()}
-        row['n'] = sum(map(len, texts.values()))
-        return row | _compare_factor(texts, variable.levels)
-    samples = {level: _numbers(values) for level, values in own.items()}
-    row['n'] = sum(map(len, samples.values()))
-    empty = [level for level, values in samples.items() if not len(values)]
-    if empty:
-        return row | {'not_available': f'no value in {", ".join(empty)}'}
-    return row | (_compare_two(samples) if len(samples) == 2 else _compare_many(samples))
+        found = _compare_factor({level: as_text(own[level]) for level in there}, variable.levels)
+    else:
+        samples = {level: _numbers(own[level]) for level in there}
+        found = _compare_two(samples) if len(samples) == 2 else _compare_many(samples)
+    if len(there) < len(levels):
+        told = f'{none}: over {listing(there)}'
+        found['note'] = f'{told}; {found["note"]}' if found.get('note') else told
+        row['groups'] = ', '.join(there)
+    return row | found
 
 
 def _compare_two(samples: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, Any]:
@@ -278,9 +304,6 @@ def _beside(
 
 def _compare_factor(texts: Mapping[str, pd.Series], levels: Sequence[str]) -> dict[str, Any]:
     table = np.array([[int((own == level).sum()) for level in levels] for own in texts.values()])
-    empty = [name for name, own in texts.items() if not len(own)]
-    if empty:
-        return {'test': 'chi-squared', 'not_available': f'no value in {", ".join(empty)}'}
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2:
         return {'test': 'chi-squared', 'not_available': 'everybody has the same level'}

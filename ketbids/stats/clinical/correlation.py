@@ -48,6 +48,11 @@ def run_correlation(statistic: CorrelationStatistic, data: ClinicalData) -> Resu
     visits = values_by_visit(measures, data, sessions)
     # A covariate that is missing concerns the partial correlation only.
     sample = find_sample(data, statistic.subset, (statistic.variable,))
+    if not len(sample.people):
+        raise InputError(
+            f'{statistic.name}: none of {len(sample.members)} participants has a value of '
+            f'{statistic.variable}'
+        )
     if statistic.variable in sample.levels:
         raise InputError(f'{statistic.variable} is not a number: it cannot be correlated')
     partial = find_sample(data, statistic.subset, (statistic.variable, *statistic.covariates))
@@ -118,7 +123,8 @@ def _row(
     partial: Sample,
 ) -> dict[str, Any]:
     score = sample.people[statistic.variable].astype(float)
-    plain = correlate(value, score, statistic.method)
+    names = (measure.name, statistic.variable)
+    plain = correlate(value, score, statistic.method, names=names)
     used = value.index[value.notna()]
     tested = uses_of_analysis(statistic.values[name], (statistic.variable,), used, data.roots)
     row = {
@@ -136,6 +142,7 @@ def _row(
             score[people],
             statistic.method,
             covariates=_covariates(partial, people, statistic.covariates),
+            names=names,
         )
         # p_partial, because all p that a circular choice takes away start so.
         numbers = _numbers(found, 'partial_')

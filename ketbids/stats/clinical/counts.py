@@ -18,17 +18,8 @@ from ketbids.stats.people import as_text, is_missing, listing
 
 __all__ = ['run_counts']
 
-_COLUMNS: tuple[str, ...] = ()
-_COLUMNS += (
-    'condition',
-    'expression',
-    'group',
-    'count',
-    'n',
-    'n_missing',
-    'percent',
-)
-_COLUMNS += ('ci95_low', 'ci95_high', 'percent_of_all')
+_COLUMNS: tuple[str, ...] = ('condition', 'expression', 'group', 'count', 'n', 'n_missing')
+_COLUMNS += ('percent', 'ci95_low', 'ci95_high', 'percent_of_all')
 
 
 def run_counts(statistic: CountStatistic, data: ClinicalData) -> Result:

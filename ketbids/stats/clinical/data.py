@@ -56,7 +56,10 @@ class ClinicalData:
     levels : mapping of str to tuple of str
         Order of a factor's levels.
     roots : mapping of str to frozenset of str
-        Of each derived variable the columns of tables that it comes from.
+        Of each derived variable the columns of tables that it comes from; a score is one,
+        whatever the session.
+    inputs : mapping of str to frozenset of str
+        Of each derived variable the columns of `people` that it is computed from.
     """
 
     people: pd.DataFrame
@@ -68,3 +71,4 @@ class ClinicalData:
     sessions: tuple[str, ...] = ()
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     roots: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    inputs: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -5,17 +5,24 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from ketbids.stats.clinical.outcomes import Measure, measure_columns
+from ketbids.errors import InputError
+from ketbids.stats.clinical.data import ClinicalData
+from ketbids.stats.clinical.outcomes import Measure, find_measures, measure_columns
 from ketbids.stats.clinical.selection import stars
+from ketbids.stats.clinical.specs import Statistic
 from ketbids.stats.ordinary.corrections import Correction, adjust
 from ketbids.stats.people import listing
 
 __all__ = ['ALL', 'automatic_families', 'corrected_in_family', 'family_table']
-__all__ += ['family_warnings', 'with_family', 'with_stars']
+__all__ += ['check_families', 'family_warnings', 'with_family', 'with_stars']
 
 #: Family of all outcomes that are no regions.
 ALL = 'all'
-_METHODS = ('bonferroni', 'holm', 'bh')
+_METHODS: Mapping[str, Correction] = {
+    'p_bonferroni': 'bonferroni',
+    'p_holm': 'holm',
+    'p_fdr': 'bh',
+}
 
 
 def automatic_families(measures: Sequence[Measure]) -> dict[str, tuple[str, ...]]:
@@ -114,7 +121,7 @@ def corrected_in_family(
     -------
     DataFrame
         ``family``, ``test``, what `measure_columns` gives, ``n_tests``, ``p``,
-        ``p_bonferroni``, ``p_holm``, ``p_bh`` (false discovery rate), ``stars`` (by p_holm).
+        ``p_bonferroni``, ``p_holm``, ``p_fdr`` (false discovery rate), ``stars`` (by p_holm).
     """
     about = {measure.name: measure_columns(measure) for measure in measures}
     parts = []
@@ -128,8 +135,8 @@ def corrected_in_family(
             part.insert(0, 'family', family)
             part['n_tests'] = len(group)
             part['p'] = group['p'].to_numpy(float)
-            for method in _METHODS:
-                part[f'p_{method}'] = adjust(part['p'], method)  # type: ignore[arg-type]
+            for column, method in _METHODS.items():
+                part[column] = adjust(part['p'], method)
             part['stars'] = stars(part['p_holm'])
             parts.append(part)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -143,6 +150,34 @@ def family_table(
         return {}
     table = corrected_in_family(tests, families, measures)
     return {'families': table} if len(table) else {}
+
+
+def check_families(statistic: Statistic, data: ClinicalData) -> list[str]:
+    """Look for the outcomes that families name, before anything is computed.
+
+    Returns
+    -------
+    list of str
+        Sentences that name those that there are not: maybe a region that no analysis found.
+
+    Raises
+    ------
+    InputError
+        There cannot be such an outcome: the labels of the atlas are known.
+    """
+    families, outcome = getattr(statistic, 'families', {}), getattr(statistic, 'outcome', None)
+    if outcome is None or not any(families.values()):
+        return []
+    measures = find_measures(outcome, data)
+    told = family_warnings(families, measures)
+    choice = outcome.regions
+    if told and choice is not None and choice.atlas is not None and not choice.selected_by:
+        there = [m.name for m in measures if m.atlas == choice.atlas and m.source != 'apriori']
+        unmade = set(choice.apriori) - {measure.name for measure in measures}
+        wrong = {n for names in families.values() for n in names} - unmade
+        if there and wrong - {measure.name for measure in measures}:
+            raise InputError(f'{" ".join(told)} There are {", ".join(m.name for m in measures)}.')
+    return told
 
 
 def family_warnings(

@@ -13,6 +13,7 @@ from ketbids.stats.clinical.families import with_family, with_stars
 from ketbids.stats.clinical.fits import SUBJECT, TIME, Fitted
 from ketbids.stats.clinical.outcomes import measure_columns
 from ketbids.stats.clinical.selection import qualify, selection_of, stars
+from ketbids.stats.clinical.specs import Basis, Ddf
 from ketbids.stats.mixed.margins import parse_means
 from ketbids.stats.mixed.model import MixedFit
 from ketbids.stats.ordinary.corrections import Correction
@@ -46,8 +47,8 @@ def terms_table(
     uses: Uses,
     *,
     formula: str,
-    ddf: str,
-    basis: str,
+    ddf: Ddf,
+    basis: Basis,
     visits: int,
 ) -> pd.DataFrame:
     """Type III tests; one row with the reason for what was not fitted.
@@ -78,7 +79,7 @@ def terms_table(
             'n_obs': fit.n_obs,
             'n_dropped': visits - fit.n_obs,
         }
-        table = fit.terms(ddf=ddf, basis=basis)  # type: ignore[arg-type]
+        table = fit.terms(ddf=ddf, basis=basis)
         for place, (name, value) in enumerate(about.items()):
             table.insert(place, name, value)
         plain = ddf == 'satterthwaite'
@@ -102,14 +103,14 @@ def _untested(table: pd.DataFrame, ddf: str) -> list[str | None]:
 
 
 def estimates_table(
-    fits: Sequence[Fitted], data: ClinicalData, uses: Uses, *, ddf: str
+    fits: Sequence[Fitted], data: ClinicalData, uses: Uses, *, ddf: Ddf
 ) -> pd.DataFrame:
     """Coefficients in treatment coding."""
     parts: list[pd.DataFrame] = []
     selections: list[Selection | None] = []
     for item in _fitted(fits):
         assert item.fit is not None
-        table = item.fit.estimates(ddf=ddf)  # type: ignore[arg-type]
+        table = item.fit.estimates(ddf=ddf)
         terms = ['Intercept'] * len(table)
         for term, columns in item.fit.design.slices.items():
             for column in range(*columns.indices(len(table))):
@@ -135,14 +136,14 @@ def covariance_table(fits: Sequence[Fitted]) -> pd.DataFrame:
 
 
 def means_table(
-    fits: Sequence[Fitted], data: ClinicalData, uses: Uses, *, means: Sequence[str], ddf: str
+    fits: Sequence[Fitted], data: ClinicalData, uses: Uses, *, means: Sequence[str], ddf: Ddf
 ) -> pd.DataFrame:
     """Marginal means; the selection says whether the level of a region is biased."""
     parts = []
     for item in _fitted(fits):
         assert item.fit is not None
         for spec in means:
-            table = item.fit.emmeans(spec, ddf=ddf)  # type: ignore[arg-type]
+            table = item.fit.emmeans(spec, ddf=ddf)
             table.insert(0, 'means', spec)
             if item.measure.kind == 'region':
                 table['selection'] = [
@@ -159,7 +160,7 @@ def pairs_table(
     uses: Uses,
     *,
     means: Sequence[str],
-    ddf: str,
+    ddf: Ddf,
     correction: str,
 ) -> pd.DataFrame:
     """Pairs of marginal means; ``p_adjusted`` is by the chosen correction within an outcome."""
@@ -168,7 +169,7 @@ def pairs_table(
     for item in _fitted(fits):
         assert item.fit is not None
         for spec in means:
-            table = item.fit.pairs(spec, ddf=ddf)  # type: ignore[arg-type]
+            table = item.fit.pairs(spec, ddf=ddf)
             cells = _cells(item.fit, spec)
             pairs = item.fit.prepared.pair_rows(spec).pairs
             table.insert(0, 'means', spec)
@@ -250,8 +251,8 @@ def compare_table(
     uses: Uses,
     *,
     structures: Sequence[str],
-    ddf: str,
-    basis: str,
+    ddf: Ddf,
+    basis: Basis,
 ) -> pd.DataFrame:
     """Criteria and terms with other covariance structures, the model's own one first."""
     parts: list[pd.DataFrame] = []
@@ -262,7 +263,7 @@ def compare_table(
             about: dict[str, Any] = {**measure_columns(item.measure), 'covariance': name}
             try:
                 fit = item.model.fit(item.values, name=item.measure.name, covariance=name)
-                table = fit.terms(ddf=ddf, basis=basis)  # type: ignore[arg-type]
+                table = fit.terms(ddf=ddf, basis=basis)
             except InputError as error:
                 parts.append(pd.DataFrame([about | {'p': np.nan, 'not_available': str(error)}]))
                 selections.append(None if item.measure.kind != 'region' else 'independent')

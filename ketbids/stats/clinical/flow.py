@@ -21,7 +21,7 @@ from ketbids.stats.clinical.comparisons import (
 )
 from ketbids.stats.clinical.data import VISIT_COLUMNS, ClinicalData
 from ketbids.stats.clinical.results import Result
-from ketbids.stats.clinical.rows import missing_table
+from ketbids.stats.clinical.rows import Loss, in_subset, missing_table
 from ketbids.stats.clinical.specs import FlowStatistic
 from ketbids.stats.clinical.tableone import comparison_sentences, losses_of
 from ketbids.stats.people import as_text, is_missing
@@ -33,18 +33,10 @@ COMPLETERS, DROPOUTS = 'completers', 'drop-outs'
 
 _FLOW = ('group', 'session_id', 'stage', 'reason', 'n')
 _VISITS = ('participant_id', 'session_id', 'group', 'status', 'reason')
-_PAIRS: tuple[str, ...] = ()
-_PAIRS += (
-    'group',
-    'session_1',
-    'session_2',
-    'n_both',
-    'n_only_first',
-    'n_only_second',
-)
-_PAIRS += ('n_neither',)
+_PAIRS: tuple[str, ...] = ('group', 'session_1', 'session_2')
+_PAIRS += ('n_both', 'n_only_first', 'n_only_second', 'n_neither')
 
-_ANALYSED, _EXCLUDED, _NO_MAP, _ABSENT = 'analysed', 'excluded', 'no map', 'not scanned'
+_ANALYSED, _EXCLUDED, _NO_MAP, _ABSENT = 'analysed', 'excluded', 'no map', 'not scanned or not due'
 
 #: Stages that a sentence leaves out where nobody is in them.
 _UNTOLD = (_ABSENT, _NO_MAP)
@@ -78,7 +70,7 @@ def run_flow(statistic: FlowStatistic, data: ClinicalData) -> Result:
     InputError
         A variable or factor that there is not; nobody in the subset.
     """
-    people, unknown = members(data, statistic)
+    people, unknown = members(data, statistic, excluded=True)
     levels: tuple[str, ...] = ()
     groups = pd.Series(None, index=people.index, dtype='object')
     if statistic.by is not None:
@@ -93,9 +85,10 @@ def run_flow(statistic: FlowStatistic, data: ClinicalData) -> Result:
     own |= {level: [str(w) for w in people.index[(groups == level)]] for level in levels}
     flow = [row for group, who in own.items() for row in _stages(group, who, statistic, status)]
     pairs = [row for group, who in own.items() for row in _pairs(group, who, statistic, status)]
-    left = _Left(statistic, people, status)
+    out = in_subset(data, statistic.subset)[1]
+    left = _Left(statistic, people, status, [loss for loss in out if loss.missing == 'excluded'])
     described, tests, losses = left.compared(data)
-    missing = {'flow': unknown, **losses}
+    missing = {'flow': unknown, 'dropout': left.excluded, **losses}
     return Result(
         tables={
             'flow': _typed(pd.DataFrame(flow, columns=list(_FLOW), dtype='object')),
@@ -229,6 +222,7 @@ class _Left:
         statistic: FlowStatistic,
         people: pd.DataFrame,
         status: Mapping[tuple[str, str], tuple[str, str | None]],
+        excluded: Sequence[Loss],
     ) -> None:
         self.statistic = statistic
         able = people
@@ -240,6 +234,12 @@ class _Left:
                     'true or false'
                 )
             able = people[could.fillna(False).to_numpy(bool)]
+        self.excluded = [
+            loss._replace(consequence='in the flow, not among completers and drop-outs')
+            for loss in excluded
+            if loss.who in able.index and len(statistic.sessions) > 1
+        ]
+        able = able.drop([loss.who for loss in self.excluded])
         self.people = able
         stayed = [
             all(status[str(who), session][0] != _ABSENT for session in statistic.sessions)
@@ -267,7 +267,8 @@ class _Left:
         present = tuple(level for level in both if (self.groups == level).any())
         described = [row for v in variables for row in describe(self.people, self.groups, both, v)]
         tests = [compare(self.people, self.groups, present, v) for v in variables]
-        return described, tests, {v.column: losses_of(self.people, v) for v in variables}
+        losses = {v.column: losses_of(self.people, v) for v in variables}
+        return described, tests, losses
 
     def sentence(self) -> tuple[str, ...]:
         """How many left."""
@@ -319,6 +320,8 @@ def _methods(statistic: FlowStatistic) -> str:
     could = f' and for whom {statistic.completers}' if statistic.completers else ''
     return (
         f'{text} Completers were scanned at every session ({", ".join(statistic.sessions)}); '
-        f'drop-outs are the others who were enrolled{could}. They are compared by what was '
+        f'drop-outs are the others who were enrolled{could}. Participants who are excluded with '
+        'all their visits are in the flow, and neither completers nor drop-outs. The two are '
+        'compared by what was '
         f'measured at the first session. {METHODS}'
     )

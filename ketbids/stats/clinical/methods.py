@@ -1,6 +1,6 @@
 """Methods paragraphs: every choice of a statistic, in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ketbids.stats.clinical.families import ALL, automatic_families
 from ketbids.stats.clinical.outcomes import Measure
@@ -12,10 +12,13 @@ from ketbids.stats.clinical.specs import (
     ReferenceStatistic,
     Statistic,
 )
+from ketbids.stats.mixed.design import parse_formula
 from ketbids.stats.people import listing
 
 __all__ = ['correlation_methods', 'linear_methods', 'mixed_methods', 'reference_methods']
 
+#: Outcomes that a sentence names.
+_NAMED = 10
 _STRUCTURES = {
     'ri': 'a random intercept of participants',
     'cs': 'compound-symmetric residuals',
@@ -47,8 +50,18 @@ _INTERVALS = {
 }
 
 
-def mixed_methods(statistic: MixedStatistic, measures: Sequence[Measure]) -> str:
-    """Methods of a mixed model over sessions."""
+def mixed_methods(
+    statistic: MixedStatistic, measures: Sequence[Measure], singular: Sequence[str] = ()
+) -> str:
+    """Methods of a mixed model over sessions.
+
+    Parameters
+    ----------
+    statistic : MixedStatistic
+    measures : sequence of Measure
+    singular : sequence of str
+        Outcomes in which the variance between participants came out as 0.
+    """
     if statistic.ddf == 'kenward-roger':
         flavour = 'expected' if statistic.covariance == 'ri' else 'observed'
         ddf = (
@@ -80,10 +93,12 @@ def mixed_methods(statistic: MixedStatistic, measures: Sequence[Measure]) -> str
         f'was explained by {statistic.formula} (time: the session, a factor) '
         f'in a linear mixed model with {_STRUCTURES[statistic.covariance]}, estimated by '
         f'restricted maximum likelihood; type III tests, {ddf}.{compared}',
+        _singular(singular),
         _who(statistic),
         'Every visit with a value was analysed, also of participants who miss other visits '
         '(valid if what is missing depends on nothing but what was observed); nothing was '
-        'imputed. Who lacks a covariate was left out.',
+        'imputed.',
+        _lacking(parse_formula(statistic.formula).variables),
         *_modelled(statistic),
         _circular(measures),
         _families(statistic.families, measures, 'each test'),
@@ -97,7 +112,8 @@ def linear_methods(statistic: LinearStatistic, measures: Sequence[Measure]) -> s
         f'explained by {statistic.formula} in a linear model (ordinary least squares, analysis '
         'of covariance), with type III tests.',
         _who(statistic),
-        'Who lacks the value or a covariate was left out; nothing was imputed.',
+        'Who lacks the value was left out; nothing was imputed.',
+        _lacking(parse_formula(statistic.formula).variables),
         *_modelled(statistic),
         _circular(measures),
         _families(statistic.families, measures, 'each test'),
@@ -129,7 +145,8 @@ def reference_methods(statistic: ReferenceStatistic, measures: Sequence[Measure]
         "given uncorrected, and corrected by Holm's method over the groups and sessions of one "
         'outcome (p_holm_outcome).',
         _who(statistic),
-        'Who lacks the value of a session or a covariate was left out of that comparison.',
+        f'Who lacks the value of a session{" or a covariate" if statistic.covariates else ""} was '
+        'left out of that comparison.',
         _circular(measures),
         _families(statistic.families, measures, 'each group and session'),
     )
@@ -153,6 +170,29 @@ def correlation_methods(statistic: CorrelationStatistic, measures: Sequence[Meas
         _circular(measures),
         _families(statistic.families, measures, 'each kind of value'),
     )
+
+
+def _singular(names: Sequence[str]) -> str:
+    """What it means that visits of a participant are not alike."""
+    if not names:
+        return ''
+    more = len(names) - _NAMED
+    told = f'{", ".join(names[:_NAMED])} and {more} more' if more > 0 else listing(list(names))
+    return (
+        f'In {told}, the variance between participants was estimated as 0 (a singular fit): there '
+        'the tests are those of ordinary least squares, as lmerTest has them, with all rows '
+        'counted as independent. Visits that correlate negatively give such a fit, and then tests '
+        'of changes over time are more liberal than paired ones. Compound-symmetric residuals '
+        '(cs) allow a negative correlation: with two complete visits they give the t test of the '
+        'differences.'
+    )
+
+
+def _lacking(variables: Collection[str]) -> str:
+    """What was done with participants of whom a variable of the formula is not known."""
+    names = [name for name in variables if name != 'time']
+    told = ' or '.join(filter(None, (', '.join(names[:-1]), *names[-1:])))
+    return f'Who lacks {told} was left out.' if names else ''
 
 
 def _modelled(statistic: MixedStatistic | LinearStatistic) -> list[str]:
@@ -179,9 +219,9 @@ def _modelled(statistic: MixedStatistic | LinearStatistic) -> list[str]:
         'Partial eta squared comes from F and its degrees of freedom, with 90 % confidence '
         'intervals of the noncentral F.',
         pairs,
-        'Residuals (whitened by the estimated covariance) were looked at in quantile plots and '
-        "by Shapiro and Wilk's test, and the influence of participants by Cook's distance; "
-        'nobody was left out for either.',
+        'Residuals (whitened by the estimated covariance) are given with normal quantiles in the '
+        "table of values, and tested by Shapiro and Wilk's test; the influence of participants is "
+        "given as Cook's distance. Nobody was left out for either.",
     ]
 
 

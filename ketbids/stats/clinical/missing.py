@@ -7,16 +7,8 @@ import pandas as pd
 __all__ = ['MISSING_COLUMNS', 'count_losses']
 
 #: Columns of the table that `count_losses` makes.
-MISSING_COLUMNS: tuple[str, ...] = ()
-MISSING_COLUMNS += (
-    'statistic',
-    'outcome',
-    'missing',
-    'session_id',
-    'reason',
-    'consequence',
-)
-MISSING_COLUMNS += ('n', 'participants')
+MISSING_COLUMNS: tuple[str, ...] = ('statistic', 'outcome', 'missing', 'session_id', 'reason')
+MISSING_COLUMNS += ('consequence', 'n', 'participants')
 
 
 def count_losses(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

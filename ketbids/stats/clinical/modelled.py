@@ -96,7 +96,8 @@ def run_mixed(statistic: MixedStatistic, data: ClinicalData) -> Result:
             ddf=statistic.ddf,
             basis=statistic.basis,
         )
-    text = methods.mixed_methods(statistic, measures)
+    singular = [item.measure.name for item in fits if item.fit is not None and item.fit.singular]
+    text = methods.mixed_methods(statistic, measures, singular)
     return _result(statistic, measures, fits, tables, sample, missing_table(losses), text)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from ketbids.errors import InputError
 from ketbids.stats.clinical.data import ClinicalData
 from ketbids.stats.clinical.specs import Outcome, RegionChoice
-from ketbids.stats.people import is_missing
+from ketbids.stats.people import is_missing, listing
 
 __all__ = ['Measure', 'find_measures', 'measure_columns', 'values_by_visit']
 
@@ -122,7 +122,8 @@ def values_by_visit(
     Raises
     ------
     InputError
-        A score that no table has, a text where a number belongs, two values of one visit.
+        A score that no table has, a text where a number belongs, two values of one visit; a
+        session at which nobody has a value of any outcome.
     """
     labels = list(dict.fromkeys(sessions))
     found: dict[str, pd.DataFrame] = {}
@@ -136,6 +137,7 @@ def values_by_visit(
             f'{row["outcome"]} has two values of sub-{row["participant_id"]}'
             f'{_at(row["session_id"])}: keep one'
         )
+    _refuse_unknown(labels, long)
     parts: Mapping[str, pd.DataFrame] = {str(name): part for name, part in long.groupby('outcome')}
     for measure in measures:
         if measure.kind == 'score':
@@ -194,6 +196,17 @@ def _scores(score: str, people: pd.DataFrame, sessions: Sequence[str]) -> pd.Dat
             )
         columns[session] = numbers.astype(float)
     return pd.DataFrame(columns, index=people.index)
+
+
+def _refuse_unknown(sessions: Sequence[str], values: pd.DataFrame) -> None:
+    """Refuse a session at which nobody has a value of any outcome: its name may be wrong."""
+    there = set(values['session_id'][values['value'].notna()])
+    unknown = [session for session in sessions if session not in there]
+    if there and unknown:
+        raise InputError(
+            f'Nobody has a value at {listing([when or "no session" for when in unknown])}; there '
+            f'are values at {listing([when or "no session" for when in sorted(there)])}'
+        )
 
 
 def _at(session: str) -> str:

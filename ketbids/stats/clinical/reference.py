@@ -11,7 +11,7 @@ from ketbids.stats.circularity import uses_of_reference
 from ketbids.stats.clinical import methods
 from ketbids.stats.clinical.data import ClinicalData
 from ketbids.stats.clinical.families import family_table, family_warnings, with_family, with_stars
-from ketbids.stats.clinical.fits import SUBJECT, fit_outcomes, long_rows
+from ketbids.stats.clinical.fits import SUBJECT, Fitted, fit_outcomes, long_rows
 from ketbids.stats.clinical.outcomes import (
     Measure,
     find_measures,
@@ -26,6 +26,7 @@ from ketbids.stats.clinical.rows import (
     in_subset,
     lost_values,
     missing_table,
+    nobody,
     present_levels,
 )
 from ketbids.stats.clinical.selection import qualify, selection_of
@@ -50,6 +51,8 @@ class _Groups:
     samples : dict of str to Sample
         By name of the group, the reference among them.
     losses : list of Loss
+    reasons : dict of str to str
+        Why there is nobody in a group, by its name; the reference is never empty.
     variables : frozenset of str
         Those that tell the groups apart.
     """
@@ -58,9 +61,10 @@ class _Groups:
         rules = {**statistic.groups, statistic.reference: statistic.reference_subset}
         self.samples: dict[str, Sample] = {}
         self.losses: list[Loss] = []
+        self.reasons: dict[str, str] = {}
         reference = set(in_subset(data, _both(statistic, statistic.reference_subset))[0])
         for name, rule in rules.items():
-            sample = find_sample(data, _both(statistic, rule), statistic.covariates)
+            sample = self._sample(statistic, data, name, rule)
             self.samples[name] = sample
             self.losses += [loss for loss in sample.losses if loss.missing != 'subset']
             self.losses += [
@@ -75,6 +79,24 @@ class _Groups:
                 )
         used = {n for rule in rules.values() for n in expressions.names(rule)}
         self.variables = frozenset(used)
+
+    def _sample(
+        self, statistic: ReferenceStatistic, data: ClinicalData, name: str, rule: str
+    ) -> Sample:
+        """Find who is in a group; one without anybody does not stop the others."""
+        subset = _both(statistic, rule)
+        members, losses = in_subset(data, subset)
+        if members:
+            sample = find_sample(data, subset, statistic.covariates)
+        else:
+            empty = data.people.iloc[:0].reindex(columns=list(statistic.covariates))
+            sample = Sample(empty, (), tuple(losses), {})
+            self.reasons[name] = f'{name}: {nobody(subset, losses)}'
+        if members and not len(sample.people):
+            self.reasons[name] = f'{name}: nobody has all of {listing(statistic.covariates)}'
+        if name == statistic.reference and name in self.reasons:
+            raise InputError(f'{statistic.name}: {self.reasons[name]}')
+        return sample
 
 
 def run_reference(statistic: ReferenceStatistic, data: ClinicalData) -> Result:
@@ -188,17 +210,25 @@ def _compare(
                 .to_numpy(float),
             ]
         )
-    fits = fit_outcomes(
-        rows,
-        values,
-        ' + '.join((_GROUP, *statistic.covariates)),
-        covariance='independent',
-        levels=present_levels(people, levels) | {_GROUP: (name, statistic.reference)},
-    )
-    found = []
+    fits: dict[Measure, Fitted] = {}
+    problem = groups.reasons.get(name)
+    if problem is None:
+        try:
+            found = fit_outcomes(
+                rows,
+                values,
+                ' + '.join((_GROUP, *statistic.covariates)),
+                covariance='independent',
+                levels=present_levels(people, levels) | {_GROUP: (name, statistic.reference)},
+            )
+            fits = {item.measure: item for item in found}
+        except InputError as error:
+            # Of this group only: another may have all levels of a covariate.
+            problem = str(error)
+    table: list[dict[str, Any]] = []
     warnings: list[tuple[str, str]] = []
-    for item in fits:
-        there = np.isfinite(item.values)
+    for measure in measures:
+        there = np.isfinite(values[measure])
         members = list(rows[SUBJECT][there & (rows[_GROUP] == name)])
         others = list(rows[SUBJECT][there & (rows[_GROUP] == statistic.reference)])
         tested = uses_of_reference(
@@ -210,20 +240,35 @@ def _compare(
             data.roots,
         )
         row: dict[str, Any] = {
-            **measure_columns(item.measure),
+            **measure_columns(measure),
             'group': name,
             'session_id': session,
             'reference': statistic.reference,
             'reference_session_id': statistic.reference_session,
             'n': len(members),
             'n_reference': len(others),
-            'selection': selection_of(item.measure, data, tested),
+            'selection': selection_of(measure, data, tested),
         }
-        found.append(row | _distance(item.fit) | {'not_available': item.reason})
-        if item.fit is not None:
-            label = f'{name} {session}'.strip()
-            warnings += [(f'{item.measure.name} ({label})', words) for words in item.fit.warnings]
-    return found, warnings
+        item = fits.get(measure)
+        fit = None if item is None else item.fit
+        why = problem if item is None else item.reason
+        for label, when, who in (
+            (statistic.reference, statistic.reference_session, others),
+            (name, session, members),
+        ):
+            if not who and name not in groups.reasons:
+                why = f'nobody of {label} has a value{f" at {when}" if when else ""}'
+        reason = {'not_available': None if why is None else _named(why)}
+        table.append(row | _distance(fit) | reason)
+        if fit is not None:
+            label = f'{measure.name} ({f"{name} {session}".strip()})'
+            warnings += [(label, _named(words)) for words in fit.warnings]
+    return table, warnings
+
+
+def _named(words: str) -> str:
+    """Words of a model in which the factor of the two groups has its own name."""
+    return words.replace(_GROUP, 'group')
 
 
 def _distance(fit: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ketbids.stats.formulas import prepare
 from ketbids.stats.people import is_missing, listing
 
 __all__ = ['Loss', 'Sample', 'find_sample', 'in_subset', 'lost_values', 'missing_table']
-__all__ += ['present_levels']
+__all__ += ['nobody', 'present_levels']
 
 _COLUMNS = ('outcome', 'participant_id', 'session_id', 'missing', 'reason', 'consequence')
 
@@ -47,7 +47,7 @@ class Sample(NamedTuple):
         Variables of those who have all of them, numbers as float and factors as text; indexed by
         label, in order.
     members : tuple of str
-        All who are in the subset, complete or not.
+        All who are in the subset and not excluded, complete or not.
     losses : tuple of Loss
         What the others lack.
     levels : mapping of str to tuple of str
@@ -60,8 +60,24 @@ class Sample(NamedTuple):
     levels: Mapping[str, tuple[str, ...]]
 
 
-def in_subset(data: ClinicalData, subset: str | None) -> tuple[list[str], list[Loss]]:
-    """Find who is in a subset, and of whom that is not known.
+def in_subset(
+    data: ClinicalData, subset: str | None, *, excluded: bool = False
+) -> tuple[list[str], list[Loss]]:
+    """Find who is in a subset and not excluded, and of whom that is not known.
+
+    Parameters
+    ----------
+    data : ClinicalData
+    subset : str or None
+    excluded : bool
+        Whether those whom the exclusion list excludes with all their visits are members too.
+
+    Returns
+    -------
+    members : list of str
+        Sorted.
+    losses : list of Loss
+        Those in the subset who are excluded, and those of whom it is not known.
 
     Raises
     ------
@@ -70,7 +86,7 @@ def in_subset(data: ClinicalData, subset: str | None) -> tuple[list[str], list[L
     """
     people = data.people
     if subset is None:
-        return sorted(map(str, people.index)), []
+        return _admitted(data, sorted(map(str, people.index)), [], excluded)
     member = expressions.evaluate(subset, people)
     if not pd.api.types.is_bool_dtype(member):
         raise InputError(f"Subset '{subset}' is not a condition that is true or false")
@@ -83,7 +99,16 @@ def in_subset(data: ClinicalData, subset: str | None) -> tuple[list[str], list[L
             unknown.append(Loss(who, '', 'subset', why))
         elif member[who]:
             members.append(who)
-    return members, unknown
+    return _admitted(data, members, unknown, excluded)
+
+
+def _admitted(
+    data: ClinicalData, members: list[str], losses: list[Loss], excluded: bool
+) -> tuple[list[str], list[Loss]]:
+    """Take those out who are excluded wholly, if they are not to stay."""
+    reasons = {} if excluded else {who: _excluded(data, who, '') for who in members}
+    losses += [Loss(who, '', 'excluded', why) for who, why in reasons.items() if why]
+    return [who for who in members if not reasons.get(who)], losses
 
 
 def find_sample(
@@ -110,14 +135,11 @@ def find_sample(
             raise InputError(f'There is no variable {name}: no table of people has such a column')
     members, losses = in_subset(data, subset)
     if not members:
-        raise InputError(f'Nobody is in the subset {subset}' if subset else 'There is nobody')
+        raise InputError(nobody(subset, losses))
     complete = []
     for who in members:
-        excluded = _excluded(data, who, '')
         lacking = [name for name in variables if is_missing(data.people.loc[who, name])]
-        if excluded:
-            losses.append(Loss(who, '', 'excluded', excluded))
-        elif lacking:
+        if lacking:
             losses += [Loss(who, '', 'covariate', _why(name, who, data)) for name in lacking]
         else:
             complete.append(who)
@@ -129,6 +151,13 @@ def find_sample(
             levels[name] = tuple(map(str, prepared[name].cat.categories))
             prepared[name] = prepared[name].astype(str).astype(object)
     return Sample(prepared, tuple(members), tuple(losses), levels)
+
+
+def nobody(subset: str | None, losses: Iterable[Loss]) -> str:
+    """Say that there is nobody, and who would be there but for the exclusion list."""
+    out = [f'sub-{loss.who}' for loss in losses if loss.missing == 'excluded']
+    told = f"nobody is in the subset '{subset}'" if subset else 'there is nobody'
+    return told + (f' who is not excluded (excluded: {listing(out)})' if out else '')
 
 
 def present_levels(

@@ -19,7 +19,9 @@ from ketbids.stats.clinical.specs import (
     Statistic,
     TableStatistic,
 )
+from ketbids.stats.clinical.summaries import excluded_text
 from ketbids.stats.clinical.tableone import run_table
+from ketbids.stats.clinical.uses import need_numbers
 
 __all__ = ['run_statistic']
 
@@ -46,6 +48,7 @@ def run_statistic(statistic: Statistic, data: ClinicalData) -> Result:
     InputError
         The data do not allow any of it; the message says why.
     """
+    need_numbers(statistic, data.people)
     match statistic:
         case MixedStatistic():
             result = run_mixed(statistic, data)
@@ -64,7 +67,10 @@ def run_statistic(statistic: Statistic, data: ClinicalData) -> Result:
         case _:
             raise TypeError(f'{type(statistic).__name__} is no kind of statistic')
     tables = {name: _prefixed(table) for name, table in result.tables.items()}
-    return Result(tables, result.summary, result.methods, result.sentences, result.warnings)
+    text = result.methods
+    if not isinstance(statistic, FlowStatistic) and 'missing' in tables:
+        text = ' '.join(filter(None, (text, excluded_text(tables['missing']))))
+    return Result(tables, result.summary, text, result.sentences, result.warnings)
 
 
 def _prefixed(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Table 1: variables of people, and scores at each session, by group, with tests."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -23,7 +23,7 @@ from ketbids.stats.clinical.rows import Loss, missing_table
 from ketbids.stats.clinical.specs import TableStatistic
 from ketbids.stats.people import as_text, is_missing, listing
 
-__all__ = ['comparison_sentences', 'losses_of', 'run_table', 'shared_roots']
+__all__ = ['comparison_sentences', 'losses_of', 'run_table']
 
 
 def run_table(statistic: TableStatistic, data: ClinicalData) -> Result:
@@ -53,14 +53,13 @@ def run_table(statistic: TableStatistic, data: ClinicalData) -> Result:
     tests = comparison_table([compare(people, groups, levels, v) for v in variables])
     warnings = []
     for place, variable in enumerate(variables):
-        shared = shared_roots(variable.column, statistic.by, data)
-        if shared and is_missing(tests.loc[place, 'not_available']):
-            told = f'{statistic.by} is made of {listing(sorted(shared))}'
-            tests.loc[place, 'note'] = f'{told}: a difference is there by definition'
-            warnings.append(
-                f'{variable.column} differs between the levels of {statistic.by} by definition '
-                f'({told}): its p says nothing'
-            )
+        told = _relation(variable.column, statistic.by, data)
+        if told is None or not is_missing(tests['not_available'].iloc[place]):
+            continue
+        before = tests['note'].iloc[place]
+        tests.loc[place, 'note'] = told.note if before is None else f'{told.note}; {before}'
+        if told.warning is not None:
+            warnings.append(told.warning)
     losses = [
         *unknown,
         *(
@@ -92,10 +91,30 @@ def run_table(statistic: TableStatistic, data: ClinicalData) -> Result:
     )
 
 
-def shared_roots(column: str, by: str, data: ClinicalData) -> frozenset[str]:
-    """Columns of tables that a variable and a factor are both made of."""
-    mine = data.roots.get(column) or frozenset({column})
-    return mine & (data.roots.get(by) or frozenset({by}))
+class _Relation(NamedTuple):
+    """What a variable has to do with what makes the groups."""
+
+    note: str
+    warning: str | None
+
+
+def _relation(column: str, by: str, data: ClinicalData) -> _Relation | None:
+    """Tell a variable that makes the groups from one of the same score at other visits."""
+    makes = data.inputs.get(by, frozenset({by}))
+    shared = makes & data.inputs.get(column, frozenset({column}))
+    if shared:
+        told = f'{by} is made of {listing(sorted(shared))}'
+        return _Relation(
+            f'{told}: a difference is there by definition',
+            f'{column} differs between the levels of {by} by definition ({told}): its p says '
+            'nothing',
+        )
+    roots = data.roots.get(column) or frozenset({column})
+    if roots & (data.roots.get(by) or frozenset({by})):
+        return _Relation(
+            f'related to what defines the groups: {by} is made of {listing(sorted(makes))}', None
+        )
+    return None
 
 
 def losses_of(people: pd.DataFrame, variable: Variable) -> list[Loss]:

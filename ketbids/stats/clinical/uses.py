@@ -3,6 +3,9 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
+import pandas as pd
+
+from ketbids.errors import InputError
 from ketbids.stats import expressions
 from ketbids.stats.clinical.specs import (
     CorrelationStatistic,
@@ -15,8 +18,9 @@ from ketbids.stats.clinical.specs import (
     TableStatistic,
 )
 from ketbids.stats.mixed.design import parse_formula
+from ketbids.stats.people import is_missing
 
-__all__ = ['Uses', 'statistic_uses']
+__all__ = ['Uses', 'need_numbers', 'statistic_uses']
 
 
 class Uses(NamedTuple):
@@ -73,9 +77,33 @@ def statistic_uses(statistic: Statistic, scores: Collection[str]) -> Uses:
         case CountStatistic(by=str(by)):
             names.add(by)
         case FlowStatistic(variables=variables, by=grouped, sessions=sessions):
-            names.update({grouped} - {None})  # type: ignore[arg-type]
+            names.update([] if grouped is None else [grouped])
             names.update(*(_of(name, sessions[:1], scores) for name in variables))
     return Uses(frozenset(names | numbers), frozenset(numbers))
+
+
+def need_numbers(statistic: Statistic, people: pd.DataFrame) -> None:
+    """Refuse a text in a variable that a statistic uses as a number.
+
+    Parameters
+    ----------
+    statistic : Statistic
+    people : DataFrame
+        Variables of people, indexed by label; one that is not there is not looked for.
+
+    Raises
+    ------
+    InputError
+        Names the statistic, the variable, and the first participant with a text.
+    """
+    for name in sorted(statistic_uses(statistic, ()).numbers & set(people.columns)):
+        column = people[name]
+        texts = column[pd.to_numeric(column, errors='coerce').isna() & ~column.map(is_missing)]
+        if len(texts):
+            raise InputError(
+                f'Statistic {statistic.name}: {name} must be a number, and sub-{texts.index[0]} '
+                f"has '{texts.iloc[0]}'; correct the table, or take a variable of numbers"
+            )
 
 
 def _expressions(statistic: Statistic) -> list[str]:

@@ -24,7 +24,7 @@ _TOKEN = re.compile(
 )
 #: Bounds that keep the expansion of a formula small.
 _MAX_LENGTH, _MAX_TERMS, _MAX_ORDER = 500, 60, 4
-_RULE = 'a formula holds names of columns, C(name), +, * and :, for example y ~ time * group + age'
+_RULE = 'a formula holds names of columns, C(name), +, * and :, for example'
 _INTERCEPT = '(Intercept)'
 
 
@@ -54,13 +54,15 @@ class Formula(NamedTuple):
         return tuple(':'.join(term) for term in self.terms)
 
 
-def parse_formula(formula: str) -> Formula:
+def parse_formula(formula: str, *, example: str = 'y ~ time * group + age') -> Formula:
     """Read ``y ~ time * group + age``, or its right side alone.
 
     Parameters
     ----------
     formula : str
         The intercept is always there. Nothing in a formula is executed.
+    example : str
+        What messages show.
 
     Returns
     -------
@@ -74,7 +76,7 @@ def parse_formula(formula: str) -> Formula:
     """
 
     def refuse(problem: str) -> InputError:
-        return InputError(f"Formula '{str(formula)[:120]}': {problem}; {_RULE}")
+        return InputError(f"Formula '{str(formula)[:120]}': {problem}; {_RULE} {example}")
 
     if not isinstance(formula, str) or len(formula) > _MAX_LENGTH:
         raise refuse(f'not a text of at most {_MAX_LENGTH} characters')
@@ -103,12 +105,17 @@ def parse_formula(formula: str) -> Formula:
         raise refuse('it has no term')
     if response in variables:
         raise refuse(f'{response} stands on both sides')
-    expanded = [term for product in products for term in _expand(product)]
+    joined = [_parts(product) for product in products]
+    for parts in joined:
+        # What is too big must not be expanded first: n parts make 2^n - 1 terms.
+        if len(parts) > _MAX_ORDER or len({name for part in parts for name in part}) > _MAX_ORDER:
+            raise refuse(f'it has a product of more than {_MAX_ORDER} parts')
+    expanded = [term for parts in joined for term in _expand(parts)]
     order = {name: place for place, name in enumerate(variables)}
     sets = dict.fromkeys(tuple(sorted(set(term), key=order.__getitem__)) for term in expanded)
     terms = tuple(sorted(sets, key=len))
-    if len(terms) > _MAX_TERMS or max(map(len, terms)) > _MAX_ORDER:
-        raise refuse(f'more than {_MAX_TERMS} terms, or a product of more than {_MAX_ORDER}')
+    if len(terms) > _MAX_TERMS:
+        raise refuse(f'it has more than {_MAX_TERMS} terms ({len(terms)})')
     for term in terms:
         for size in range(1, len(term)):
             for part in itertools.combinations(term, size):
@@ -139,14 +146,19 @@ def _tokens(text: str, refuse: Callable[[str], InputError]) -> list[re.Match[str
     return tokens
 
 
-def _expand(product: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Terms of ``a * b:c``: a, b:c and a:b:c (``:`` binds tighter than ``*``)."""
+def _parts(product: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Parts of ``a * b:c``: a and b:c (``:`` binds tighter than ``*``), each once."""
     parts: list[tuple[str, ...]] = []
     for operator, name in product:
         if operator == ':':
             parts[-1] += (name,)
         else:
             parts.append((name,))
+    return list(dict.fromkeys(parts))
+
+
+def _expand(parts: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Terms of all parts of a product: of a and b:c also a:b:c."""
     return [
         sum(chosen, ())
         for size in range(1, len(parts) + 1)

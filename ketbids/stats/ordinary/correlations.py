@@ -73,6 +73,7 @@ def correlate(
     covariates: npt.ArrayLike | None = None,
     exact: bool | None = None,
     level: float = 0.95,
+    names: tuple[str, str] = ('x', 'y'),
 ) -> Correlation:
     """Correlate two variables, maybe with others partialled out of both.
 
@@ -100,6 +101,8 @@ def correlate(
         False: p of Spearman's and Kendall's by the approximations; True: exact also above the
         limits (not with ties). By default as said above, which is what R does.
     level : float
+    names : tuple of two str
+        What x and y are called in messages and reasons.
 
     Returns
     -------
@@ -114,7 +117,7 @@ def correlate(
         raise InputError(
             f'A correlation is one of {", ".join(get_args(CorrelationMethod))}, not {method!r}'
         )
-    columns = [numbers(x, 'x'), numbers(y, 'y')]
+    columns = [numbers(x, names[0]), numbers(y, names[1])]
     if covariates is not None:
         table = np.asarray(covariates)
         table = table[:, np.newaxis] if table.ndim == 1 else table
@@ -124,7 +127,7 @@ def correlate(
     others = _independent(others)
     k, n = len(others), len(first)
     found = Correlation(method, n, total - n, k)
-    reason = _no_correlation(first, second, others)
+    reason = _no_correlation(first, second, others, names)
     if reason:
         return _without(found, reason)
     if method == 'kendall':
@@ -133,7 +136,7 @@ def correlate(
         first, second, *others = (_ranks(c) for c in (first, second, *others))
     a, b = _residuals(first, others), _residuals(second, others)
     if a is None or b is None:
-        return _without(found, f'the covariates explain all of {"x" if a is None else "y"}')
+        return _without(found, f'the covariates explain all of {names[0 if a is None else 1]}')
     r = float(np.clip(a @ b / np.sqrt((a @ a) * (b @ b)), -1, 1))
     df = n - 2 - k
     with np.errstate(divide='ignore'):
@@ -153,14 +156,16 @@ def _without(found: Correlation, reason: str) -> Correlation:
     )
 
 
-def _no_correlation(x: Floats, y: Floats, others: list[Floats]) -> str | None:
+def _no_correlation(
+    x: Floats, y: Floats, others: list[Floats], names: tuple[str, str]
+) -> str | None:
     """Reason why there cannot be a correlation."""
     needed = 3 + len(others)
     if len(x) < needed:
         beside = f' with {len(others)} covariates' if others else ''
         return f'{len(x)} complete pairs; a correlation{beside} needs at least {needed}'
     if is_constant(x) or is_constant(y):
-        return f'{"x" if is_constant(x) else "y"} is constant'
+        return f'{names[0 if is_constant(x) else 1]} has one value in all {len(x)} complete pairs'
     return None
 
 

@@ -42,10 +42,11 @@ def study(**changes: Any) -> ClinicalData:
         'people': people,
         'visits': scanned.assign(has_map=np.where(no_map, 'no', 'yes')),
         'excluded': pd.DataFrame(
-            [('p03', 'TP3', 'moved'), ('c01', '', 'wrong protocol'), ('p08', 'TP3', 'unused')],
+            [('p03', 'TP3', 'moved'), ('c01', 'TP1', 'wrong protocol'), ('p08', 'TP3', 'unused')],
             columns=['participant_id', 'session_id', 'reason'],
         ),
         'levels': {'group': ('HC', 'TRD')},
-        'roots': {'remitter': frozenset({'hdrs_TP3'})},
+        'roots': {name: frozenset({'hdrs'}) for name in ('remitter', 'hdrs_TP1', 'hdrs_TP3')},
+        'inputs': {'remitter': frozenset({'hdrs_TP3'})},
     }
     return ClinicalData(**(values | changes))

@@ -6,6 +6,7 @@ from scipy import stats
 
 from ketbids.errors import InputError
 from ketbids.stats.clinical.correlation import run_correlation
+from ketbids.stats.clinical.run import run_statistic
 from ketbids.stats.clinical.specs import CorrelationStatistic, Outcome
 from tests.stats.clinical.study import BEHAVIOUR, CHOSEN, PATIENTS, REGIONS, WHOLE, study
 
@@ -105,6 +106,33 @@ def test_who_is_missing_is_told_by_value() -> None:
 def test_a_factor_cannot_be_correlated() -> None:
     with pytest.raises(InputError, match='sex is not a number'):
         run_correlation(dataclasses.replace(PLAIN, variable='sex'), study())
+
+
+def test_a_text_among_numbers_is_named_with_the_statistic() -> None:
+    data = study()
+    data.people['hdrs_change'] = data.people['hdrs_change'].astype(object)
+    who = data.people.index[3]
+    data.people.loc[who, 'hdrs_change'] = 'unknown'
+    words = rf"Statistic \w+: hdrs_change must be a number, and sub-{who} has 'unknown'; correct"
+    with pytest.raises(InputError, match=words):
+        run_statistic(PLAIN, data)
+    with pytest.raises(InputError, match=r"sex must be a number, and sub-\w+ has '[FM]'; "):
+        run_statistic(dataclasses.replace(PLAIN, variable='sex'), data)
+
+
+def test_a_variable_that_nobody_has_is_named() -> None:
+    data = study()
+    data.people['hdrs_change'] = np.nan
+    with pytest.raises(InputError, match='c: none of 20 participants has a value of hdrs_change'):
+        run_correlation(PLAIN, data)
+
+
+def test_a_variable_that_does_not_vary_is_named() -> None:
+    data = study()
+    data.people['hdrs_change'] = 50.0
+    told = 'nothing could be correlated: hdrs_change has one value in all 20 complete pairs'
+    with pytest.raises(InputError, match=told):
+        run_correlation(PLAIN, data)
 
 
 def test_nothing_to_correlate_is_an_error() -> None:

@@ -1,8 +1,14 @@
+import dataclasses
+import re
+
 import numpy as np
 import pandas as pd
+import pytest
 
+from ketbids.errors import InputError
 from ketbids.stats.clinical.families import (
     automatic_families,
+    check_families,
     corrected_in_family,
     family_table,
     family_warnings,
@@ -10,6 +16,8 @@ from ketbids.stats.clinical.families import (
     with_stars,
 )
 from ketbids.stats.clinical.outcomes import Measure
+from ketbids.stats.clinical.specs import MixedStatistic, Outcome, RegionChoice
+from tests.stats.clinical.study import FOUND, LEFT, WHOLE, study
 
 MEASURES = [Measure(name, 'behaviour') for name in ('a', 'b', 'c', 'd')]
 TESTS = pd.DataFrame(
@@ -23,7 +31,7 @@ def test_p_are_corrected_over_what_has_one() -> None:
     assert found['n_tests'].tolist() == [3] * 3
     np.testing.assert_allclose(found['p_bonferroni'], [0.03, 0.06, 0.09])
     np.testing.assert_allclose(found['p_holm'], [0.03, 0.04, 0.04])
-    np.testing.assert_allclose(found['p_bh'], [0.03, 0.03, 0.03])
+    np.testing.assert_allclose(found['p_fdr'], [0.03, 0.03, 0.03])
     assert found['stars'].tolist() == ['*', '*', '*']
 
 
@@ -95,3 +103,39 @@ def test_a_single_score_has_no_family_and_stars_by_its_p() -> None:
     found = with_stars(with_family(table, ['term'], [Measure('hdrs', 'score')]))
     assert found[['family', 'p_holm', 'p_fdr']].isna().all(axis=None)
     assert found['stars'].tolist() == ['**']
+
+
+def test_a_family_of_what_no_atlas_has_is_refused() -> None:
+    outcome = Outcome(regions=RegionChoice('nogoVsGo', atlas='DK'))
+    statistic = MixedStatistic('m', outcome=outcome, formula='time', sessions=('TP1', 'TP3'))
+    wrong = dataclasses.replace(statistic, families={'paper': (LEFT, 'L_foo')})
+    told = f'Family paper: there is no outcome L_foo. There are {LEFT}, {WHOLE}.'
+    with pytest.raises(InputError, match=re.escape(told)):
+        check_families(wrong, study())
+    right = dataclasses.replace(statistic, families={'paper': (LEFT, WHOLE), 'every': ()})
+    assert check_families(right, study()) == []
+    assert check_families(statistic, study()) == []
+
+
+def test_a_family_of_a_region_that_may_be_found_is_told() -> None:
+    families = {'paper': (WHOLE, 'remitterChange:R_insula')}
+    statistic = MixedStatistic(
+        'm', outcome=FOUND, formula='time', sessions=('TP1', 'TP3'), families=families
+    )
+    assert check_families(statistic, study()) == [
+        'Family paper: there is no outcome remitterChange:R_insula.'
+    ]
+
+
+def test_a_family_of_regions_without_labels_is_told() -> None:
+    outcome = Outcome(regions=RegionChoice('nogoVsGo', apriori=('front',), atlas='Other'))
+    statistic = MixedStatistic(
+        'm',
+        outcome=outcome,
+        formula='time',
+        sessions=('TP1', 'TP3'),
+        families={'paper': ('front', 'L_any')},
+    )
+    assert check_families(statistic, study()) == [
+        'Family paper: there is no outcome front, L_any.'
+    ]

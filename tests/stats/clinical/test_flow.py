@@ -43,14 +43,14 @@ def test_stages_of_the_study_and_of_each_session() -> None:
         'analysed at every session': 11,
     }
     assert numbers(flow, 'HC', 'TP1') == {
-        'not scanned': 1,
+        'not scanned or not due': 1,
         'scanned': 7,
         'excluded: wrong protocol': 1,
         'no map': 0,
         'analysed': 6,
     }
     assert numbers(flow, 'TRD', 'TP3') == {
-        'not scanned': 2,
+        'not scanned or not due': 2,
         'scanned': 13,
         'excluded: moved': 1,
         'no map': 1,
@@ -84,7 +84,7 @@ def test_each_visit_has_a_status() -> None:
 
     assert tuple(visits.loc[('p03', 'TP3')]) == ('TRD', 'excluded', 'moved')
     assert tuple(visits.loc[('p05', 'TP3')]) == ('TRD', 'no map', None)
-    assert tuple(visits.loc[('p08', 'TP3')]) == ('TRD', 'not scanned', None)
+    assert tuple(visits.loc[('p08', 'TP3')]) == ('TRD', 'not scanned or not due', None)
     assert tuple(visits.loc[('c01', 'TP1')]) == ('HC', 'excluded', 'wrong protocol')
     assert len(visits) == 46
 
@@ -154,7 +154,7 @@ def test_a_study_without_sessions() -> None:
         'enrolled': 23,
         'scanned': 10,
         'analysed': 8,
-        'not scanned': 13,
+        'not scanned or not due': 13,
         'excluded: no reason given': 1,
         'no map': 1,
     }
@@ -173,7 +173,8 @@ def test_sentences_and_dictionaries() -> None:
         'session.'
     )
     assert result.sentences[2] == (
-        'TP3: 10 not scanned, 13 scanned, 1 excluded (moved), 1 without a map, 11 analysed.'
+        'TP3: 10 not scanned or not due, 13 scanned, 1 excluded (moved), 1 without a map, '
+        '11 analysed.'
     )
     for name in ('flow', 'visits', 'visit_pairs', 'dropout', 'dropout_tests'):
         assert list(result.tables[name].columns) == list(column_descriptions(f'statistics_{name}'))

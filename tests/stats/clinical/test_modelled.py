@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -6,6 +7,7 @@ import pytest
 from scipy import stats
 
 from ketbids.errors import InputError
+from ketbids.stats.clinical.data import ClinicalData
 from ketbids.stats.clinical.modelled import run_linear, run_mixed
 from ketbids.stats.clinical.specs import LinearStatistic, MixedStatistic, Outcome, RegionChoice
 from tests.stats.clinical.study import (
@@ -53,6 +55,41 @@ def test_two_by_two_is_the_t_test_of_the_differences() -> None:
     assert found['den_df'] == pytest.approx(18, rel=1e-6)
     assert found['p'] == pytest.approx(t.pvalue, rel=1e-6)
     assert (found['num_df'], found['n_subjects'], found['n_obs']) == (1, 20, 40)
+
+
+def opposed(outcome: str) -> ClinicalData:
+    """The study, with visits of an outcome that correlate negatively: no random intercept."""
+    data = study()
+    rng = np.random.default_rng(3)
+    level = dict(zip(PATIENTS, rng.normal(0, 3, len(PATIENTS)), strict=True))
+    sign = {'TP1': 1, 'TP2': 0, 'TP3': -1}
+    outcomes = data.outcomes.copy()
+    own = (outcomes['outcome'] == outcome) & outcomes['participant_id'].isin(PATIENTS)
+    shift = outcomes['participant_id'].map(level) * outcomes['session_id'].map(sign)
+    outcomes.loc[own, 'value'] += shift[own]
+    return dataclasses.replace(data, outcomes=outcomes)
+
+
+def test_a_singular_two_by_two_is_least_squares_and_cs_the_t_test_always() -> None:
+    data = opposed(LEFT)
+    result = run_mixed(mixed(compare=('cs', 'un')), data)
+    change = wide(data, LEFT).loc[PATIENTS].eval('TP1 - TP3')
+    t = stats.ttest_ind(change[:10], change[10:])
+    found = row(result.tables['terms'], outcome=LEFT, term='time:remitter')
+    assert found['singular']
+    assert found['den_df'] == pytest.approx(36)
+    assert found['f'] > 1.1 * t.statistic**2
+    for name, outcome in itertools.product(('cs', 'un'), (LEFT, WHOLE)):
+        change = wide(data, outcome).loc[PATIENTS].eval('TP1 - TP3')
+        t = stats.ttest_ind(change[:10], change[10:])
+        compared = row(
+            result.tables['comparison'], outcome=outcome, covariance=name, term='time:remitter'
+        )
+        assert compared['f'] == pytest.approx(t.statistic**2, rel=1e-6)
+        assert compared['den_df'] == pytest.approx(18, rel=1e-5)
+        assert compared['p'] == pytest.approx(t.pvalue, rel=1e-5)
+    assert f'In {LEFT}, the variance between participants was estimated as 0' in result.methods
+    assert 'was estimated as 0' not in run_mixed(mixed(), study()).methods
 
 
 def test_balanced_visits_give_the_repeated_measures_anova() -> None:
@@ -206,7 +243,7 @@ def test_nothing_significant_is_said_and_no_error() -> None:
     result = run_mixed(mixed(outcome=nothing), study())
     assert result.tables == {}
     assert result.warnings == (
-        'Nothing is significant in pairedTP1TP3, so there is no region to analyse.',
+        'pairedTP1TP3 selected no region (see the notes), so there is none to analyse.',
     )
 
 
@@ -265,6 +302,10 @@ def test_sentences_and_methods_say_what_was_done() -> None:
         TRD,
     ):
         assert words in result.methods
+    # There are no covariates to lack.
+    assert 'Who lacks' not in result.methods
+    other = run_mixed(mixed(outcome=Outcome('hdrs'), formula='time * sex + age'), study())
+    assert 'Who lacks sex or age was left out.' in other.methods
 
 
 def test_circular_tests_have_no_sentence() -> None:

@@ -1,6 +1,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -112,10 +113,27 @@ def test_nobody_is_compared_with_himself() -> None:
 
 def test_a_comparison_that_cannot_be_made_has_the_reason() -> None:
     data = study()
-    gone = (data.outcomes['session_id'] == 'TP3') & data.outcomes['participant_id'].isin(PATIENTS)
-    table = run_reference(PLAIN, study(outcomes=data.outcomes[~gone])).tables['comparisons']
+    outcomes = data.outcomes.copy()
+    # Of somebody who is in no group at that session.
+    outcomes.loc[outcomes['session_id'] == 'TP3', 'participant_id'] = '01'
+    outcomes = outcomes.drop_duplicates(['participant_id', 'session_id', 'outcome'])
+    table = run_reference(PLAIN, study(outcomes=outcomes)).tables['comparisons']
     assert table['not_available'].notna().tolist() == [False, True, False, True]
     assert table['n'].tolist() == [10, 0, 20, 0]
+    assert table['not_available'].dropna().tolist() == [
+        'nobody of remitters has a value at TP3',
+        'nobody of patients has a value at TP3',
+    ]
+
+
+def test_warnings_and_reasons_do_not_name_the_factor_of_the_fit() -> None:
+    data = study()
+    few = dataclasses.replace(
+        PLAIN, groups={'one': f'hdrs_TP1 == {data.people["hdrs_TP1"].max()}'}
+    )
+    result = run_reference(few, data)
+    assert any('group one has one participant' in words for words in result.warnings)
+    assert 'group.' not in ' '.join(result.warnings)
 
 
 def test_nothing_to_compare_is_an_error() -> None:
@@ -128,3 +146,27 @@ def test_the_methods_name_groups_and_covariates() -> None:
     text = run_reference(dataclasses.replace(PLAIN, covariates=('age',)), study()).methods
     for words in ('remitters', 'controls', 'at TP1', 'adjusted for age', "Holm's method"):
         assert words in text
+    assert 'lacks the value of a session or a covariate was' in text
+    assert 'covariate' not in run_reference(PLAIN, study()).methods
+
+
+def test_a_group_without_anybody_does_not_stop_the_others() -> None:
+    groups = {**PLAIN.groups, 'old': 'age > 200'}
+    result = run_reference(dataclasses.replace(PLAIN, groups=groups), study())
+    plain = run_reference(PLAIN, study()).tables['comparisons']
+    table = result.tables['comparisons']
+    old = table['group'] == 'old'
+    assert set(table.loc[old, 'not_available']) == {"old: nobody is in the subset 'age > 200'"}
+    assert table.loc[old, ['n', 'p', 'estimate']].fillna(0).eq(0).all(axis=None)
+    pd.testing.assert_series_equal(
+        table.loc[~old, 'p'].reset_index(drop=True), plain['p'].reset_index(drop=True)
+    )
+    nobody = dataclasses.replace(PLAIN, reference_subset='age > 200')
+    with pytest.raises(InputError, match="controls: nobody is in the subset 'age > 200'"):
+        run_reference(nobody, study())
+
+
+def test_a_session_that_there_is_not() -> None:
+    statistic = dataclasses.replace(PLAIN, sessions=('TP1', 'T9'))
+    with pytest.raises(InputError, match='Nobody has a value at T9; there are values at TP1, TP2'):
+        run_reference(statistic, study())

@@ -54,7 +54,7 @@ def test_a_derived_variable_names_the_column_that_it_lacks() -> None:
 def test_a_variable_that_there_is_not_and_an_empty_subset() -> None:
     with pytest.raises(InputError, match='no variable weight'):
         find_sample(study(), None, ('weight',))
-    with pytest.raises(InputError, match="Nobody is in the subset group == 'XX'"):
+    with pytest.raises(InputError, match="nobody is in the subset 'group == 'XX''"):
         find_sample(study(), "group == 'XX'", ())
 
 

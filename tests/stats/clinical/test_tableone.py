@@ -1,11 +1,14 @@
 """Table 1: descriptions and tests of a made-up study."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from ketbids.errors import InputError
 from ketbids.io.columns import column_descriptions
+from ketbids.stats.clinical.data import ClinicalData
 from ketbids.stats.clinical.results import Result
 from ketbids.stats.clinical.specs import TableStatistic
 from ketbids.stats.clinical.tableone import run_table
@@ -125,12 +128,61 @@ def test_what_defines_the_groups_says_so() -> None:
 
     after = row(result, 'tests', variable='hdrs', session_id='TP3')
     assert after['note'] == 'remitter is made of hdrs_TP3: a difference is there by definition'
-    assert row(result, 'tests', variable='hdrs', session_id='TP1')['note'] is None
-    assert len(result.warnings) == 1
+    before = row(result, 'tests', variable='hdrs', session_id='TP1')
+    assert before['note'] == 'related to what defines the groups: remitter is made of hdrs_TP3'
+    assert row(result, 'tests', variable='age')['note'] is None
+    assert result.warnings == (
+        'hdrs_TP3 differs between the levels of remitter by definition (remitter is made of '
+        'hdrs_TP3): its p says nothing',
+    )
     assert result.summary['GroupSizes'] == {'no': 6, 'yes': 7}
     assert result.summary['NWithoutGroup'] == 2
     lost = result.tables['missing']
     assert set(lost[lost['missing'] == 'factor']['participant_id']) == {'p08', 'p12'}
+
+
+def test_what_shares_a_column_with_the_groups_says_so() -> None:
+    data = study()
+    people = data.people.assign(change=data.people['hdrs_TP1'] - data.people['hdrs_TP3'])
+    data = study(
+        people=people,
+        roots={**data.roots, 'change': frozenset({'hdrs'})},
+        inputs={**data.inputs, 'change': frozenset({'hdrs_TP1', 'hdrs_TP3'})},
+    )
+    statistic = TableStatistic('r', variables=('change',), by='remitter')
+
+    result = run_table(statistic, data)
+
+    assert row(result, 'tests', variable='change')['note'] == (
+        'remitter is made of hdrs_TP3: a difference is there by definition'
+    )
+
+
+def three_sites() -> ClinicalData:
+    """Sites x, y and z; at z nobody has an age, and nobody's sex is known."""
+    data = study()
+    site = [['x', 'y', 'z'][i % 3] for i in range(len(data.people))]
+    people = data.people.assign(site=site)
+    people.loc[people['site'] == 'z', ['age', 'sex']] = None
+    return study(people=people)
+
+
+def test_a_level_without_values_is_left_out_of_the_test_and_named() -> None:
+    data = three_sites()
+    people = data.people
+
+    result = run_table(TableStatistic('t', variables=('age', 'sex'), by='site'), data)
+
+    age = row(result, 'tests', variable='age')
+    expected = t_test(*[people['age'][people['site'] == s].astype(float) for s in 'xy'])
+    assert (age['test'], age['groups'], age['n']) == ('Welch t', 'x, y', 15)
+    assert (age['statistic'], age['p']) == pytest.approx((expected.t, expected.p))
+    assert age['note'] == 'no value in z: over x and y'
+    assert age['not_available'] is None
+    assert result.sentences[0].startswith('age (x vs. y): t(')
+    sex = row(result, 'tests', variable='sex')
+    assert (sex['groups'], sex['note']) == ('x, y', 'no value in z: over x and y')
+    assert sex['test'] == 'Fisher exact'
 
 
 def test_sentences_methods_and_dictionaries() -> None:
@@ -165,6 +217,10 @@ def test_one_group_has_no_tests() -> None:
             'no variable site to group people by',
         ),
         (
+            TableStatistic('t', variables=('sex',), by='age'),
+            r'age cannot make groups: it has 16 values, more than 10 \(28, 30, 31, \.\.\.\)',
+        ),
+        (
             TableStatistic('t', subset='age > 90', variables=('age',), by='group'),
             "Statistic t: nobody is in the subset 'age > 90'",
         ),
@@ -173,3 +229,16 @@ def test_one_group_has_no_tests() -> None:
 def test_bad_input(statistic: TableStatistic, message: str) -> None:
     with pytest.raises(InputError, match=message):
         run_table(statistic, study())
+
+
+def test_a_number_with_decimals_does_not_make_groups() -> None:
+    data = study()
+    data.people['dose'] = [0.5, 1.0] * 11 + [np.nan]
+    with pytest.raises(InputError, match=r'dose cannot make groups: it is a number, such as 0\.5'):
+        run_table(TableStatistic('t', variables=('age',), by='dose'), data)
+    data.people['dose'] *= 2
+    result = run_table(TableStatistic('t', variables=('age',), by='dose'), data)
+    assert result.summary['GroupSizes'] == {'1': 11, '2': 11}
+    listed = replace(data, levels={'dose': ('2', '1')})
+    result = run_table(TableStatistic('t', variables=('age',), by='dose'), listed)
+    assert list(result.summary['GroupSizes']) == ['2', '1']

@@ -50,6 +50,15 @@ def test_a_formula_gives_terms_in_the_order_of_r(formula, response, terms):
     assert found.names == tuple(terms or ('a', 'b', 'c', 'a:b', 'b:c', 'a:c', 'a:b:c'))
 
 
+def test_a_part_that_stands_twice_in_a_product_counts_once():
+    assert parse_formula('y ~ ' + '*'.join(['a', 'b'] * 20)).names == ('a', 'b', 'a:b')
+
+
+def test_messages_show_the_example_that_is_given():
+    with pytest.raises(InputError, match=r'for example time \* arm$'):
+        parse_formula('time -', example='time * arm')
+
+
 def test_factors_can_be_marked():
     assert parse_formula('y ~ C( site ) + age').factors == {'site'}
 
@@ -78,6 +87,11 @@ def test_factors_can_be_marked():
         ('y ~ time:group', 'time:group stands there without time'),
         ('y ~ time + time:group', 'write time * group'),
         ('y ~ a*b*c*d*e', 'a product of more than 4'),
+        ('y ~ a:b:c:d:e', 'a product of more than 4'),
+        ('y ~ a:b * c:d * e', 'a product of more than 4'),
+        # Expanded, that would be 16 million terms.
+        ('y ~ ' + '*'.join('abcdefghijklmnopqrstuvwx'), 'a product of more than 4'),
+        ('y ~ ' + '+'.join(f'a{i}*b{i}*c{i}*d{i}' for i in range(20)), 'more than 60 terms (300)'),
         ('y ~ ' + '+'.join(f'x{i}' for i in range(61)), 'more than 60 terms'),
         ('y ~ ' + 'x' * 500, 'not a text of at most 500 characters'),
         (None, 'not a text'),

@@ -87,3 +87,33 @@ def test_only_factors_of_the_model_have_means():
         marginal_rows(design, 'age')
     with pytest.raises(InputError, match='group is no factor of the model; its factors: time'):
         pair_rows(design, 'time|group')
+
+
+def many(formula, **levels):
+    """Design of one row per level of the largest factor."""
+    n = max(levels.values())
+    names = {name: tuple(f'l{i}' for i in range(count)) for name, count in levels.items()}
+    values = pd.DataFrame({name: np.resize(own, n) for name, own in names.items()})
+    return build_design(values, parse_formula(formula), names)
+
+
+def test_means_and_pairs_that_are_too_many_are_refused_before_they_are_made(monkeypatch):
+    few = many('site + arm', site=45, arm=2)
+    assert len(pair_rows(few, 'site').contrast) == 990
+    with pytest.raises(
+        InputError, match=r"Means 'site': 1035 pairs, more than 1000 \(site: 46 lev"
+    ):
+        pair_rows(many('site', site=46), 'site')
+    with pytest.raises(
+        InputError, match=r'1980 pairs, more than 1000 \(site: 45 levels, arm: 2 l'
+    ):
+        pair_rows(few, 'site|arm')
+    big = many('site + arm', site=800, arm=2)
+    wide = many('a + b + c + d', a=40, b=40, c=40, d=2)
+    monkeypatch.setattr('ketbids.stats.mixed.margins.pd.DataFrame', None)  # nothing is made
+    with pytest.raises(InputError, match=r"Means 'arm:site': 1600 means, more than 1000"):
+        marginal_rows(big, 'arm:site')
+    with pytest.raises(
+        InputError, match=r'averaged, are too many \(a: 40 levels, b: 40 levels, c'
+    ):
+        marginal_rows(wide, 'd')

@@ -124,8 +124,8 @@ def test_large_offsets_lose_nothing() -> None:
 @pytest.mark.parametrize(
     ('x', 'y', 'covariates', 'reason'),
     [
-        (np.ones(12), Y, None, 'x is constant'),
-        (X, np.full(12, 0.1), None, 'y is constant'),
+        (np.ones(12), Y, None, 'x has one value in all 12 complete pairs'),
+        (X, np.full(12, 0.1), None, 'y has one value in all 12 complete pairs'),
         (X[:2], Y[:2], None, '2 complete pairs; a correlation needs at least 3'),
         (
             X[:3],
@@ -141,6 +141,14 @@ def test_no_result_without_a_reason(x, y, covariates, reason: str) -> None:
 
     assert found.not_available == reason
     assert np.isnan(found.p)
+
+
+def test_reasons_name_the_variables() -> None:
+    found = correlate(X, np.ones(12), names=('L_insula', 'hdrs_change'))
+
+    assert found.not_available == 'hdrs_change has one value in all 12 complete pairs'
+    found = correlate(X, Y, covariates=2 * X - 1, names=('L_insula', 'hdrs_change'))
+    assert found.not_available == 'the covariates explain all of L_insula'
 
 
 def test_kendalls_partial_correlation_needs_orders_that_are_not_the_same() -> None:
