@@ -299,6 +299,7 @@ def test_sentences_and_methods_say_what_was_done() -> None:
         'type III',
         "Holm's method",
         'nothing was imputed',
+        'are given with normal quantiles in the table of values',
         TRD,
     ):
         assert words in result.methods
