@@ -89,7 +89,7 @@ _HEADINGS = {
     'n_tests': 'tests',
     'rank_p': 'p of ranks',
     'p_partial': 'p of it',
-    'minus2_restricted_loglik': '\N{MINUS SIGN}2 log-likelihood',
+    'minus2_restricted_loglik': '\N{MINUS SIGN}2 restricted log-likelihood',
     'n_covariance_parameters': 'parameters',
     'aic': 'AIC',
     'bic': 'BIC',
@@ -106,6 +106,7 @@ _WITH_INTERVAL = {
 }
 _ADJUSTED = {'none': 'p', 'bonferroni': 'p Bonferroni', 'holm': 'p Holm', 'sidak': 'p Sidak'}
 _ADJUSTED |= {'tukey': 'p Tukey'}
+_TWO_DECIMALS = ('aic', 'bic', 'wald_z', 'minus2_restricted_loglik')
 #: Longer tables are folded, and those that are longer still are not on the page.
 _MOST_ROWS = 40
 _MOST_FOLDED_ROWS = 200
@@ -182,6 +183,8 @@ def statistic_section(
                 continue
         file = f'{name}_{suffix}.tsv'
         if len(rows) > _MOST_FOLDED_ROWS:
+            rows = _named_beforehand(rows)
+        if len(rows) > _MOST_FOLDED_ROWS:
             unshown.append(f'{caption} ({len(rows)} rows): {file}')
             continue
         if len(rows) < len(tables[suffix]):
@@ -256,7 +259,7 @@ def _table(suffix: str, table: pd.DataFrame, caption: str) -> Table:
         cells,
         caption=caption,
         headings={name: _heading(name, table) for name in kept},
-        decimals=dict.fromkeys(whole, 0) | dict.fromkeys(('aic', 'bic', 'wald_z'), 2),
+        decimals=dict.fromkeys(whole, 0) | dict.fromkeys(_TWO_DECIMALS, 2),
     )
     numeric = [known or name in P_VALUES for known, name in zip(made.numeric, kept, strict=True)]
     return replace(made, numeric=tuple(numeric))
@@ -284,6 +287,12 @@ def _heading(name: str, table: pd.DataFrame) -> str:
         if name in values and f'{within}_low' in table:
             return f'{values[name]} [{90 if within == "ci90" else 95}% CI]'
     return _HEADINGS.get(name, name.replace('_', ' '))
+
+
+def _named_beforehand(table: pd.DataFrame) -> pd.DataFrame:
+    """Of too many regions keep those that the model file names, if it names any."""
+    named = table['source'] == 'apriori' if 'source' in table else pd.Series(dtype=bool)
+    return table[named] if named.any() else table
 
 
 def _found(table: pd.DataFrame, beside: Collection[str], asked: Collection[str]) -> pd.DataFrame:

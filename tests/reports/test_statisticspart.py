@@ -302,3 +302,17 @@ def test_columns_without_values_are_not_shown(column):
     made = statistic_section('a', {}, {'terms': table})
     assert made.tables[0].columns == ('outcome', 'term', 'F', 'p')
     assert made.tables[0].rows == (('a', 'time', '2.00', '.023'),)
+
+
+def test_of_too_many_regions_those_named_beforehand_are_shown() -> None:
+    names = ['front', *(f'parcel{i}' for i in range(300))]
+    table = pd.DataFrame(
+        {'outcome': names, 'source': ['apriori', *['parcel'] * 300], 'term': 'time', 'p': 0.5}
+    )
+    section = statistic_section('x', {}, {'terms': table})
+    (shown,) = section.tables
+    assert [row[0] for row in shown.rows] == ['front']
+    assert '1 of 301 rows (all: x_terms.tsv)' in shown.caption
+    section = statistic_section('x', {}, {'terms': table[1:]})
+    assert section.tables == section.details == ()
+    assert 'x_terms.tsv' in section.footnotes[-1]

@@ -62,7 +62,9 @@ class _Groups:
         self.samples: dict[str, Sample] = {}
         self.losses: list[Loss] = []
         self.reasons: dict[str, str] = {}
-        reference = set(in_subset(data, _both(statistic, statistic.reference_subset))[0])
+        # An excluded member of the reference is still no unknown member of a group.
+        rule = _both(statistic, statistic.reference_subset)
+        reference = set(in_subset(data, rule, excluded=True)[0])
         for name, rule in rules.items():
             sample = self._sample(statistic, data, name, rule)
             self.samples[name] = sample

@@ -170,3 +170,18 @@ def test_a_session_that_there_is_not() -> None:
     statistic = dataclasses.replace(PLAIN, sessions=('TP1', 'T9'))
     with pytest.raises(InputError, match='Nobody has a value at T9; there are values at TP1, TP2'):
         run_reference(statistic, study())
+
+
+def test_an_excluded_control_is_no_unknown_patient() -> None:
+    data = study()
+    people = data.people.copy()
+    people['remitter'] = people['remitter'].astype(object)
+    people.loc[CONTROLS, 'remitter'] = None
+    excluded = pd.DataFrame(
+        [(CONTROLS[0], '', 'metal')], columns=['participant_id', 'session_id', 'reason']
+    )
+    data = dataclasses.replace(data, people=people, excluded=excluded)
+    missing = run_reference(PLAIN, data).tables['missing']
+    own = missing[missing['participant_id'] == CONTROLS[0]]
+    assert own['missing'].tolist() == ['excluded']
+    assert not missing['consequence'].str.startswith('not in').any()
